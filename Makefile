@@ -1,0 +1,157 @@
+# moprof: `make help` lists the targets.
+CONFIG ?= release
+CC ?= gcc
+PREFIX ?= /usr/local
+DESTDIR ?=
+B := build/$(CONFIG)
+
+# --- flags ---------------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-qual -Wmissing-prototypes -Wvla
+ifdef WERROR
+WARN += -Werror
+endif
+BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(B)/gen -ffp-contract=off -fno-math-errno -MMD -MP $(WARN)
+CFLAGS_release := -O2 -g
+CFLAGS_debug := -O0 -g3
+CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CFLAGS_coverage := -O0 -g --coverage
+LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_coverage := --coverage
+ALL_CFLAGS = $(BASE_CFLAGS) $(CFLAGS_$(CONFIG)) $(PKG_CFLAGS) $(CFLAGS)
+
+# CPU kernels are compiled once per instruction set from one source.
+KERNEL_CFLAGS := -O3 -ffp-contract=fast -fno-trapping-math
+ISA_CFLAGS_scalar := -DMOP_ISA=scalar -DMOP_ISA_LEVEL=MOP_ISA_SCALAR -fno-tree-vectorize
+ISA_CFLAGS_avx2 := -DMOP_ISA=avx2 -DMOP_ISA_LEVEL=MOP_ISA_AVX2 -mavx2 -mfma
+ISA_CFLAGS_avx512 := -DMOP_ISA=avx512 -DMOP_ISA_LEVEL=MOP_ISA_AVX512 \
+    -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mprefer-vector-width=512
+ISAS := scalar avx2 avx512
+
+# --- libraries, found by pkg-config ----------------------------------------------------------------
+PKGS := sqlite3 jansson popt libcpuinfo
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -lpthreadpool -lpthread -ldl -lm
+TEST_LIBS := $(shell pkg-config --libs cmocka 2>/dev/null)
+MISSING := $(strip $(foreach p,$(PKGS),$(shell pkg-config --exists $(p) 2>/dev/null || echo $(p))))
+GLSLC := $(shell command -v glslc 2>/dev/null)
+NPM := $(shell command -v npm 2>/dev/null)
+
+# --- sources, found by room ------------------------------------------------------------------------
+ROOMS := profiler/base kernels kernels/ops kernels/vk variants db reports profiler/engine profiler/measure
+KERNEL_INFRA := kernels/cpu/isa.c kernels/cpu/kernels.c
+KERNEL_SRC := $(filter-out $(KERNEL_INFRA),$(wildcard kernels/cpu/*.c))
+LIB_SRC := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c)) $(wildcard $(KERNEL_INFRA))
+CLI_SRC := $(wildcard profiler/cli/*.c)
+TEST_SUPPORT := $(wildcard tests/support/*.c)
+TEST_SRC := $(wildcard tests/*/test_*.c)
+
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(B)/%.$(i).o)) $(B)/gen/embed.o
+CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
+TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
+
+# --- embedded files ----------------------------------------------------------------------------------
+SHADERS := $(wildcard kernels/vk/shaders/*.comp)
+SHADER_INC := $(wildcard kernels/vk/shaders/*.glsl)
+SPV := $(if $(GLSLC),$(SHADERS:%.comp=$(B)/gen/%.spv))
+WEB := $(if $(NPM),$(foreach p,vega vega-lite vega-embed,reports/node_modules/$(p)/build/$(p).min.js))
+EMBED_PLAIN := $(wildcard db/migrations/*.sql db/queries/*.sql db/*.sql reports/*.sql reports/*.json \
+    reports/*.css reports/*.js reports/*.html reports/data/*)
+EMBED_PLAIN := $(filter-out reports/package%,$(EMBED_PLAIN))
+# name=path pairs: the name is what mop_embed_get() takes
+EMBED := $(foreach f,$(EMBED_PLAIN),$(f)=$(f)) $(foreach f,$(SPV),$(f:$(B)/gen/%=%)=$(f)) \
+    $(foreach f,$(WEB),$(notdir $(f))=$(f))
+EMBED_DEPS := $(EMBED_PLAIN) $(SPV) $(if $(WEB),reports/node_modules/.installed)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all setup test test-bins bench lint format asan install uninstall clean help notes
+
+all: notes moprof ## build ./moprof (the default)
+
+notes:
+	@$(if $(MISSING),echo "missing libraries: $(MISSING); run 'make setup'" >&2; exit 1,:)
+	@$(if $(GLSLC),:,echo "left out: Vulkan shaders, because there is no glslc (Debian package glslc); run 'make setup'" >&2)
+	@$(if $(NPM),:,echo "left out: charts of HTML reports, because there is no npm (Debian package npm)" >&2)
+
+moprof: $(B)/moprof
+	@cmp -s $< $@ || cp -f $< $@
+
+$(B)/moprof: $(CLI_OBJ) $(B)/libmoprof.a
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS_$(CONFIG)) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(B)/libmoprof.a: $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+define isa_rule
+$(B)/%.$(1).o: %.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) $(KERNEL_CFLAGS) $(ISA_CFLAGS_$(1)) -c -o $$@ $$<
+endef
+$(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
+
+$(B)/gen/%.spv: %.comp $(SHADER_INC)
+	@mkdir -p $(@D)
+	$(GLSLC) --target-env=vulkan1.1 -O -o $@ $<
+
+# The list itself is a prerequisite, so that adding or removing a file rebuilds the table.
+$(B)/gen/embed.list: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' $(EMBED) | cmp -s - $@ || printf '%s\n' $(EMBED) > $@
+FORCE:
+
+$(B)/gen/embed.S: $(B)/gen/embed.list
+	@awk -F= 'BEGIN { print ".section .rodata" } \
+	 { printf ".balign 16\nd%d: .incbin \"%s\"\ne%d: .byte 0\nn%d: .string \"%s\"\n", NR, $$2, NR, NR, $$1 } \
+	 END { print ".section .data.rel.ro,\"aw\"\n.balign 8\n.globl mop_embed_table\nmop_embed_table:"; \
+	 for (i = 1; i <= NR; i++) printf ".quad n%d, d%d, e%d - d%d\n", i, i, i, i; \
+	 print ".quad 0, 0, 0\n.section .note.GNU-stack,\"\",%progbits" }' $< > $@
+
+$(B)/gen/embed.o: $(B)/gen/embed.S $(EMBED_DEPS)
+	$(CC) -c -o $@ $<
+
+reports/node_modules/.installed: reports/package-lock.json
+	cd reports && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+$(WEB): reports/node_modules/.installed
+
+# --- tests ---------------------------------------------------------------------------------------------
+$(B)/tests/%: $(B)/tests/%.o $(TEST_SUPPORT:%.c=$(B)/%.o) $(B)/libmoprof.a
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS_$(CONFIG)) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS)
+
+test-bins: notes $(TEST_BIN) $(B)/moprof
+test: test-bins ## run every test; TESTS=glob picks some by path
+	@MOPROF=$(B)/moprof sh tests/run.sh $(B) '$(TESTS)'
+
+asan: ## the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) CONFIG=asan test
+
+bench: $(B)/tests/kernels/test_cpu_kernels ## kernel benchmark: GFLOP/s and fraction of the measured peak
+	$< --bench
+
+lint: ## include order of the rooms, formatting, static analysis
+	sh tests/lint.sh
+
+format: ## reformat every source with clang-format
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+setup: ## install every Debian package that the build, the tests and the reports need
+	sh tests/setup.sh
+
+install: all ## install to $(DESTDIR)$(PREFIX)
+	install -D -m 755 moprof $(DESTDIR)$(PREFIX)/bin/moprof
+
+uninstall: ## remove what install wrote
+	rm -f $(DESTDIR)$(PREFIX)/bin/moprof
+
+clean: ## remove build/ and ./moprof
+	rm -rf build moprof
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

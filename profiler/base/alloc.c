@@ -1,0 +1,44 @@
+#include "profiler/base/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void *mop_calloc(size_t n, size_t size, mop_err *err)
+{
+    void *p = calloc(n > 0 ? n : 1, size > 0 ? size : 1); /* calloc checks the product itself */
+    if (p == NULL)
+        (void)mop_fail(err, MOP_ENOMEM, "out of memory: %zu elements of %zu bytes", n, size);
+    return p;
+}
+
+void *mop_realloc(void *p, size_t n, size_t size, mop_err *err)
+{
+    size_t bytes;
+    void *q = NULL;
+    if (mop_mul_size(n, size, &bytes))
+        q = realloc(p, bytes > 0 ? bytes : 1);
+    if (q == NULL)
+        (void)mop_fail(err, MOP_ENOMEM, "out of memory: %zu elements of %zu bytes", n, size);
+    return q;
+}
+
+void *mop_alloc_aligned(size_t bytes, mop_err *err)
+{
+    void *p = NULL;
+    if (bytes <= SIZE_MAX - MOP_ALIGN) {
+        size_t rounded = (bytes + MOP_ALIGN - 1) / MOP_ALIGN * MOP_ALIGN;
+        p = aligned_alloc(MOP_ALIGN, rounded > 0 ? rounded : MOP_ALIGN);
+    }
+    if (p == NULL)
+        (void)mop_fail(err, MOP_ENOMEM, "out of memory: %zu aligned bytes", bytes);
+    return p;
+}
+
+char *mop_strdup(const char *s, mop_err *err)
+{
+    size_t n = strlen(s) + 1;
+    char *p = mop_calloc(n, 1, err);
+    if (p != NULL)
+        memcpy(p, s, n);
+    return p;
+}

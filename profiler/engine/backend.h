@@ -1,0 +1,91 @@
+/* Back ends: a device, a plan made of a model for it, and one inference. One row of backends.def and
+ * one file backend_<id>.c make a back end. */
+#ifndef PROFILER_ENGINE_BACKEND_H
+#define PROFILER_ENGINE_BACKEND_H
+
+#include "variants/model.h"
+
+typedef struct mop_device mop_device; /* each back end defines its own */
+typedef struct mop_plan mop_plan;     /* likewise */
+
+typedef struct mop_device_choice {
+    const char *selector; /* index, name substring or uuid; NULL: the back end's default */
+    int threads;          /* worker threads; Vulkan: threads of a software device, else ignored */
+    unsigned isa_mask;    /* CPU: allowed levels */
+    bool validate;        /* Vulkan: core and synchronization validation; messages are counted */
+} mop_device_choice;
+
+typedef struct mop_device_info {
+    char name[128];
+    char type[16];     /* "cpu", "software", "integrated", "discrete", "virtual", "other" */
+    char driver[128];  /* Vulkan driver name and version; CPU: highest level used */
+    char uuid[40];     /* stable identity of the device, hexadecimal */
+    char isa[16];      /* CPU: "avx2"; else "" */
+    int threads;
+    bool is_software;  /* a CPU pretending to be a GPU: never drawn as a GPU */
+} mop_device_info;
+
+typedef struct mop_plan_desc {
+    bool keep_all; /* every node keeps its own memory and can be read; outputs stay bit-identical */
+} mop_plan_desc;
+
+typedef struct mop_plan_info {
+    uint64_t arena_bytes, weight_bytes;
+    uint64_t setup_ns;     /* planning, packing, pipeline creation */
+    uint64_t first_run_ns; /* 0 until the first run has ended */
+    uint32_t n_dispatches;
+} mop_plan_info;
+
+/* Filled by run() if given. Stamps are contiguous: n_layers + 1 of them for the graph's nodes, so the
+ * layers sum to the profiled total. A layer that did nothing is 0 long. */
+typedef struct mop_profile {
+    uint64_t *layer_ns; /* [n_nodes], node 0 (input) takes what happens before the first layer */
+    uint32_t n_layers;  /* capacity in, used out */
+    uint64_t total_ns;  /* on the clock of `clock_name` */
+    const char *clock_name; /* "host" or "device" */
+} mop_profile;
+
+typedef struct mop_backend {
+    const char *id;   /* "cpu", "vulkan" */
+    const char *what; /* one line for --help */
+
+    /* MOP_ENODEV with the reason where there is no such device here. */
+    mop_status (*open)(const mop_device_choice *choice, mop_device **out, mop_err *err);
+    void (*close)(mop_device *device); /* NULL is fine */
+    void (*info)(const mop_device *device, mop_device_info *info);
+
+    /* Fills info[0..cap) with the devices of this machine and returns how many there are. */
+    mop_status (*list)(mop_device_info *info, size_t cap, size_t *n, mop_err *err);
+
+    bool (*supports)(const mop_device *device, const mop_op_inst *inst);
+
+    /* Plans model, which is only read while plan() runs except for its graph, which must outlive the
+     * plan. MOP_EUNSUPPORTED names the first node that the device cannot do. */
+    mop_status (*plan)(mop_device *device, const mop_model *model, const mop_plan_desc *desc,
+                       mop_plan **out, mop_err *err);
+    void (*plan_free)(mop_plan *plan); /* NULL is fine */
+    void (*plan_info)(const mop_plan *plan, mop_plan_info *info);
+
+    /* What does node's work: kernel or shader name; "" for the input. Borrowed. */
+    const char *(*kernel_name)(const mop_plan *plan, uint32_t node);
+
+    /* One inference: in is NHWC as the graph's input, out receives the output node, NHWC, complete
+     * when run returns. Allocates and prints nothing. profile may be NULL; a profiled run is slower
+     * and never mixed with plain ones. MOP_ELOST is sticky: free everything and open again. */
+    mop_status (*run)(mop_plan *plan, const float *in, float *out, mop_profile *profile,
+                      mop_err *err);
+
+    /* Copies node's output of the last run to dst[n], NHWC. Only with keep_all, or the last node. */
+    mop_status (*read)(mop_plan *plan, uint32_t node, float *dst, size_t n, mop_err *err);
+
+    /* Validation messages seen so far on this device (0 without validation). NULL: none ever. */
+    uint32_t (*validation_messages)(const mop_device *device);
+} mop_backend;
+
+/* Row i of backends.def, or NULL past the end. */
+const mop_backend *mop_backend_at(size_t i);
+
+/* By id; NULL with MOP_EINVAL and the nearest id if unknown. */
+const mop_backend *mop_backend_find(const char *id, mop_err *err);
+
+#endif

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Runs the cmocka programs of a build and counts: tests/run.sh BUILD_DIR [GLOB]. The closing line is
+# "N passed, N failed, N skipped". Exit 1 if anything failed or a program died.
+build=$1
+pick=${2:-*}
+passed=0 failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+for t in "$build"/tests/*/test_*; do
+    case "$t" in *.o | *.d) continue ;; esac
+    name=${t#"$build"/tests/}
+    # shellcheck disable=SC2254 # the pick is meant as a pattern
+    case "$name" in $pick) ;; *) continue ;; esac
+    "$t" >"$log" 2>&1
+    rc=$?
+    ran=$(grep -c '^\[ RUN' "$log")
+    ok=$(grep -c '^\[       OK' "$log")
+    skip=$(grep -c '^\[  SKIPPED \] [A-Za-z_]' "$log")
+    bad=$((ran - ok - skip))
+    # a program that died, or failed before its first test, counts as one failure at least
+    [ "$rc" -ne 0 ] && [ "$bad" -le 0 ] && bad=1
+    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+    if [ "$bad" -gt 0 ] || [ "$rc" -ne 0 ]; then
+        echo "FAIL $name (exit $rc)"
+        grep -v '^\[ RUN\|^\[       OK' "$log" | head -60
+    else
+        echo "ok   $name: $ok passed$([ "$skip" -gt 0 ] && echo ", $skip skipped")"
+        grep -i 'skip:' "$log"
+    fi
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ $((passed + skipped)) -gt 0 ]

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Installs what the build, the tests and the reports need, by Debian package name; as root or through
+# sudo, without questions. Chromium is only for looking at reports and stays optional.
+set -e
+packages="build-essential make gcc clang clang-format clang-tidy cppcheck pkg-config
+libsqlite3-dev libcsv-dev libjansson-dev libpopt-dev libcmocka-dev libpthreadpool-dev libcpuinfo-dev
+libvulkan-dev glslc mesa-vulkan-drivers vulkan-validationlayers sqlite3"
+command -v npm >/dev/null 2>&1 || packages="$packages npm"
+as_root=
+[ "$(id -u)" -eq 0 ] || as_root=sudo
+missing=
+for p in $packages; do
+    dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+done
+if [ -n "$missing" ]; then
+    $as_root apt-get update -q
+    # shellcheck disable=SC2086 # a list of words
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+fi
+echo "setup: everything is installed"

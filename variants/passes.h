@@ -1,0 +1,29 @@
+/* Passes: a model in, a new equivalent model out. The input model is only read. */
+#ifndef VARIANTS_PASSES_H
+#define VARIANTS_PASSES_H
+
+#include "variants/model.h"
+
+/* Graph-level fusions an inference engine makes before it runs a network. */
+typedef enum mop_fuse {
+    MOP_FUSE_NONE = 0,
+    MOP_FUSE_BN = 1 << 0,  /* BatchNorm after a convolution folds into its weights and bias */
+    MOP_FUSE_ACT = 1 << 1, /* an activation moves into its producer's epilogue */
+    MOP_FUSE_ADD = 1 << 2, /* an add moves into its producing convolution as the residual */
+    MOP_FUSE_ALL = (1 << 3) - 1
+} mop_fuse;
+
+/* Training form -> deploy form, as MobileOne (sec. 3.2) and RepVGG (sec. 3.3) define it: BatchNorm
+ * folding, kernels padded to the largest of parallel linear branches, branches (convolution or
+ * identity BatchNorm over the same input) summed into one biased convolution. Arithmetic in
+ * float64, stored as float32. A graph without BatchNorm and branches comes back unchanged. */
+mop_status mop_pass_reparameterize(const mop_model *in, mop_model **out, mop_err *err);
+
+/* The same on shapes alone, for counts: *out is a new graph. */
+mop_status mop_pass_reparameterize_graph(const mop_graph *in, mop_graph **out, mop_err *err);
+
+/* What an engine does with a network as given; `flags` is a union of mop_fuse. Never changes the
+ * number of convolutions. */
+mop_status mop_pass_fuse(const mop_model *in, unsigned flags, mop_model **out, mop_err *err);
+
+#endif
