@@ -1,5 +1,5 @@
-/* The measuring protocol: passes over all subjects in a fresh random order, a warm run and timed runs
- * each, judged between passes. Time, randomness and the work itself come in as arguments. */
+/* The measuring protocol: passes over all subjects in a fresh random order, a warm run and timed
+ * runs each, judged between passes. Time, counters and the work itself come in as arguments. */
 #ifndef PROFILER_MEASURE_PROTOCOL_H
 #define PROFILER_MEASURE_PROTOCOL_H
 
@@ -7,12 +7,14 @@
 #include "profiler/base/clock.h"
 #include "profiler/base/rng.h"
 #include "profiler/base/status.h"
+#include "profiler/measure/counters.h"
 
 /* One thing to be timed. */
 typedef struct mop_subject {
     mop_status (*run)(void *ctx, mop_err *err); /* one inference */
     void *ctx;
     int64_t measurement_id; /* row in the store */
+    bool is_host_single;    /* the calling thread does all the work, so CPU time tells something */
 } mop_subject;
 
 typedef struct mop_protocol {
@@ -21,39 +23,76 @@ typedef struct mop_protocol {
     uint32_t min_clean;              /* 30 */
     uint32_t runs_per_visit;         /* 3; 1 if a run takes over long_run_ns */
     uint64_t long_run_ns;            /* 200 ms */
+    uint64_t min_sample_ns;          /* 1 ms: shorter runs are batched k times */
     double precision;                /* 0.01: half-width of the interval over the centre */
+    double level;                    /* 0.95: coverage of the interval */
     uint64_t budget_ns;              /* 0: none */
 } mop_protocol;
 
 void mop_protocol_default(mop_protocol *p);
 
-/* Called between passes, never inside one. */
+/* The settings as one line of "key=value;", for the sweep's record. */
+void mop_protocol_text(const mop_protocol *p, char *text, size_t size);
+
+/* The seed and the pass alone fix the order: order[0..n) becomes the visiting order of `pass`. */
+void mop_protocol_order(uint64_t seed, uint32_t pass, uint32_t *order, uint32_t n);
+
+/* pass and progress are called between passes, never inside one; interrupted also between two
+ * visits of a pass, never between the runs of a visit. */
 typedef struct mop_protocol_sink {
     /* One finished pass; the samples are to be stored in one transaction. */
     mop_status (*pass)(void *ctx, const mop_pass_record *pass, mop_err *err);
-    /* Progress: passes done, subjects satisfied, estimate of what is left. May be NULL. */
-    void (*progress)(void *ctx, uint32_t pass, uint32_t satisfied, uint64_t eta_ns);
+    /* Progress: passes done, subjects satisfied, estimate of what is left from the finished passes.
+     * The results given to mop_protocol_run are current. May be NULL. */
+    void (*progress)(void *ctx, uint32_t passes, uint32_t satisfied, uint64_t eta_ns);
     /* True once the user asked to stop. May be NULL. */
     bool (*interrupted)(void *ctx);
     void *ctx;
 } mop_protocol_sink;
 
-/* How each subject ended; [n_subjects], filled by mop_protocol_run. */
+/* Where each subject stands; [n_subjects], filled by mop_protocol_run. */
 typedef struct mop_subject_result {
     mop_stop_reason stop;
-    mop_err failure; /* code != MOP_OK: its run failed and it was dropped, with the reason */
-    double half_width; /* relative half-width reached */
-    uint32_t passes;
+    mop_err failure;     /* code != MOP_OK: its run failed and it was dropped, with the reason */
+    uint32_t passes;     /* visits, history included */
+    uint32_t n, n_clean; /* samples */
+    uint32_t batched;    /* k inferences a sample; 0 before the first visit */
+    /* Median over passes of the pass medians of clean samples, per inference, with its
+     * order-statistic interval; NAN where there are too few passes. */
+    double median_ns, low_ns, high_ns;
+    double half_width; /* (high - low) / 2 / median; NAN likewise */
+    bool is_satisfied;
 } mop_subject_result;
 
-/* Runs passes first_pass, first_pass + 1, ... until every subject is satisfied, max_passes, the budget
- * or an interrupt. history (may be NULL) holds the samples of earlier passes of a resumed sweep, so that
- * the stop rule sees them. A subject whose run fails is dropped, the others go on. MOP_EINTR after an
- * interrupt with all finished passes stored; a sink failure ends the run with its status. */
-mop_status mop_protocol_run(const mop_protocol *p, const mop_clock *clock,
-                            const mop_subject *subjects, uint32_t n_subjects, uint32_t first_pass,
-                            const mop_sample_record *history, size_t n_history,
-                            const mop_protocol_sink *sink, mop_subject_result *results,
-                            mop_err *err);
+/* What is measured, with what. */
+typedef struct mop_protocol_input {
+    const mop_protocol *protocol;
+    const mop_clock *clock;
+    const mop_counters *counters;
+    const mop_subject *subjects;
+    uint32_t n_subjects;
+    uint32_t first_pass; /* next pass of a resumed sweep; 0 at the start */
+    uint64_t origin_ns;  /* when the sweep began on `clock`: pass times count from here */
+    /* Samples of the earlier passes of a resumed sweep, so that batching and the stop rule go on
+     * from them. Samples of other measurements are passed over. May be NULL. */
+    const mop_sample_record *history;
+    size_t n_history;
+} mop_protocol_input;
+
+/* Runs passes first_pass, first_pass + 1, ... until every subject is satisfied, max_passes, the
+ * budget or an interrupt; the first three are judged at pass ends only. The budget counts from the
+ * call; a pass that would overrun it, judged by the longest so far, is not begun, but the first is.
+ *
+ * A visit is one untimed run, then runs_per_visit samples, between which nothing happens but stamps
+ * and counters. A subject's first visit also has one sizing run: the shorter of the two fixes its k
+ * = ceil(max(min_sample_ns, 1000 clock steps) / run) and, over long_run_ns, one sample a visit
+ * instead. A satisfied subject is still visited until all are, so that every pass is the same
+ * mixture.
+ *
+ * A subject whose run fails is dropped with its whole visit, the others go on; MOP_OK even if none
+ * is left. MOP_EINTR after an interrupt: the pass under way is discarded, all finished ones are
+ * stored. A sink failure ends the run with its status. MOP_ENOMEM before the first pass. */
+mop_status mop_protocol_run(const mop_protocol_input *input, const mop_protocol_sink *sink,
+                            mop_subject_result *results, mop_err *err);
 
 #endif
