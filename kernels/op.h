@@ -108,7 +108,9 @@ typedef struct mop_weight_desc {
 /* Arguments of a reference: values in float64, weights as stored (float32).
  * If bound is not NULL it receives for each output element a derived bound on the error of a
  * float32 evaluation in any order, |err| <= (k + 2) eps sum |a_i b_i| (twice Higham 2002, sec. 3.1);
- * inputs are taken as exact. Buffers do not overlap. */
+ * inputs are taken as exact. The epilogue is in it: Lipschitz constant of act times (bound + eps
+ * (|y| + |residual|)) plus mop_act_allowance(). eps = 2^-23. Buffers do not overlap. For
+ * MOP_OP_INPUT the caller has put the values into out. */
 typedef struct mop_ref_args {
     const mop_op_inst *inst;
     const double *in[MOP_MAX_IN];
@@ -154,6 +156,11 @@ const char *mop_act_name(mop_act act);
 bool mop_act_find(const char *name, mop_act *act); /* false if unknown, *act untouched */
 double mop_act_eval(mop_act act, double x);
 double mop_act_lipschitz(mop_act act);
+
+/* Error a float32 evaluation of act at an exact x may add, absolute, the rounding of the result
+ * included: 0 for none, relu, relu6; 16 eps for the sigmoids; 16 eps max(|x|, 1) for the others,
+ * eps = 2^-23. Room for exp, erf and tanh good to about 4 ulp, and for SPIR-V's exp. */
+double mop_act_allowance(mop_act act, double x);
 int mop_act_ops(mop_act act);
 
 #endif
