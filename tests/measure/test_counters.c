@@ -1,0 +1,115 @@
+/* Flags from scripted readings, and the real counters seeing what a test makes happen. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sys/mman.h>
+#include <time.h>
+
+#include "db/record.h"
+#include "profiler/measure/counters.h"
+
+static const mop_counts still = {1000000, 5, 6, 7, 8, 1};
+
+static void no_difference_is_clean(void **state)
+{
+    mop_counts after = still;
+    (void)state;
+    after.cpu_ns += 1000000;
+    assert_int_equal(mop_counts_flags(&still, &after, 1000000, true), 0);
+    after.vol_switches++; /* giving the CPU up is what waiting looks like */
+    assert_int_equal(mop_counts_flags(&still, &after, 1000000, true), 0);
+}
+
+static void causes_add_up(void **state)
+{
+    mop_counts after = still;
+    (void)state;
+    after.invol_switches++;
+    after.major_faults++;
+    after.cpu = 0;
+    assert_int_equal(mop_counts_flags(&still, &after, 1000000, true),
+                     MOP_FLAG_PREEMPTED | MOP_FLAG_PAGE_FAULT | MOP_FLAG_MIGRATED |
+                         MOP_FLAG_OFF_CPU);
+}
+
+static void off_cpu_needs_more_than_20_us_and_half_a_percent(void **state)
+{
+    mop_counts after = still;
+    (void)state;
+    assert_int_equal(mop_counts_flags(&still, &after, 20000, true), 0);
+    assert_int_equal(mop_counts_flags(&still, &after, 20001, true), MOP_FLAG_OFF_CPU);
+    after.cpu_ns = still.cpu_ns + 99500000;
+    assert_int_equal(mop_counts_flags(&still, &after, 100000000, true), 0);
+    after.cpu_ns--;
+    assert_int_equal(mop_counts_flags(&still, &after, 100000000, true), MOP_FLAG_OFF_CPU);
+    assert_int_equal(mop_counts_flags(&still, &after, 100000000, false), 0);
+}
+
+static void an_absent_counter_has_no_difference_and_no_flag(void **state)
+{
+    const mop_counts none = {MOP_ABSENT, MOP_ABSENT, MOP_ABSENT,
+                             MOP_ABSENT, MOP_ABSENT, MOP_ABSENT};
+    (void)state;
+    assert_true(mop_count_delta(MOP_ABSENT, 5) == MOP_ABSENT);
+    assert_true(mop_count_delta(5, MOP_ABSENT) == MOP_ABSENT);
+    assert_int_equal(mop_count_delta(5, 7), 2);
+    assert_int_equal(mop_counts_flags(&none, &still, 1000000, true), 0);
+    assert_int_equal(mop_counts_flags(&none, &none, 1000000, true), 0);
+}
+
+static void real_counters_see_the_first_touch_of_a_page(void **state)
+{
+    mop_counters c = mop_counters_real();
+    mop_counts before, after;
+    const size_t bytes = 64 * 4096;
+    (void)state;
+    volatile char *p =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(p != MAP_FAILED);
+    c.read(c.ctx, &before);
+    for (size_t i = 0; i < bytes; i += 4096)
+        p[i] = 1;
+    c.read(c.ctx, &after);
+    if (before.minor_faults == MOP_ABSENT) {
+        print_message("skip: this system counts no page faults\n");
+        skip();
+    }
+    assert_true(mop_count_delta(before.minor_faults, after.minor_faults) > 0);
+    assert_true(mop_counts_flags(&before, &after, 1, false) & MOP_FLAG_PAGE_FAULT);
+    assert_int_equal(munmap((void *)(uintptr_t)p, bytes), 0);
+}
+
+static void real_counters_tell_sleeping_from_working(void **state)
+{
+    mop_counters c = mop_counters_real();
+    mop_counts before, after;
+    const struct timespec nap = {.tv_nsec = 20000000};
+    (void)state;
+    c.read(c.ctx, &before);
+    assert_int_equal(nanosleep(&nap, NULL), 0);
+    c.read(c.ctx, &after);
+    if (before.cpu_ns == MOP_ABSENT) {
+        print_message("skip: this system has no CPU clock of a thread\n");
+        skip();
+    }
+    assert_true(mop_count_delta(before.cpu_ns, after.cpu_ns) >= 0);
+    assert_true(mop_counts_flags(&before, &after, 20000000, true) & MOP_FLAG_OFF_CPU);
+    assert_true(mop_count_delta(before.vol_switches, after.vol_switches) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_difference_is_clean),
+        cmocka_unit_test(causes_add_up),
+        cmocka_unit_test(off_cpu_needs_more_than_20_us_and_half_a_percent),
+        cmocka_unit_test(an_absent_counter_has_no_difference_and_no_flag),
+        cmocka_unit_test(real_counters_see_the_first_touch_of_a_page),
+        cmocka_unit_test(real_counters_tell_sleeping_from_working),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

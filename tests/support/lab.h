@@ -1,0 +1,83 @@
+/* A scripted world for the measuring protocol: a clock that only work moves, counters that only
+ * scripted events move, and a log of everything that ran. */
+#ifndef TESTS_SUPPORT_LAB_H
+#define TESTS_SUPPORT_LAB_H
+
+#include "profiler/measure/protocol.h"
+
+enum {
+    LAB_SUBJECTS = 8,
+    LAB_EVENTS = 64,
+    LAB_LOG = 1 << 16,
+    LAB_SAMPLES = 1 << 13,
+    LAB_PASSES = 128
+};
+
+typedef enum lab_kind {
+    LAB_SLOW,    /* the run takes `amount` ns longer, on the CPU */
+    LAB_OFF_CPU, /* likewise, but off the CPU */
+    LAB_PREEMPT, /* `amount` involuntary switches */
+    LAB_FAULT,   /* `amount` minor faults */
+    LAB_MIGRATE, /* it ends on CPU `amount` */
+    LAB_FAIL,    /* the run fails with status `amount` */
+    LAB_STOP     /* the user asks to stop */
+} lab_kind;
+
+/* Happens in run number `run` of a visit (0: the warm one; in pass 0: 1 is the sizing run). */
+typedef struct lab_event {
+    uint32_t subject, pass, run;
+    lab_kind kind;
+    int64_t amount;
+} lab_event;
+
+typedef struct lab lab;
+
+typedef struct lab_body {
+    lab *world;
+    uint32_t index;
+} lab_body;
+
+struct lab {
+    uint64_t now_ns;
+    uint64_t tick_ns; /* each reading of the clock moves it by this */
+    mop_counts counts;
+    bool has_counters; /* false: every counter is absent */
+    mop_clock clock;
+    mop_counters counters;
+    mop_protocol protocol;
+    mop_protocol_sink sink;
+
+    uint32_t n_subjects;
+    mop_subject subjects[LAB_SUBJECTS];
+    lab_body bodies[LAB_SUBJECTS];
+    uint64_t base_ns[LAB_SUBJECTS]; /* a run takes base + drift * pass + a jitter below jitter */
+    uint64_t drift_ns[LAB_SUBJECTS];
+    uint64_t jitter_ns[LAB_SUBJECTS]; /* a fixed function of subject, pass and run */
+    lab_event events[LAB_EVENTS];
+    size_t n_events;
+    uint32_t pass; /* under way */
+    uint32_t run[LAB_SUBJECTS];
+    bool is_stopped;
+    uint32_t stop_after_passes; /* 0: never */
+    uint32_t fail_sink_at;      /* pass number; UINT32_MAX: never */
+
+    uint8_t log[LAB_LOG]; /* subject of each run, in order */
+    size_t n_log;
+    mop_sample_record samples[LAB_SAMPLES];
+    size_t n_samples;
+    mop_pass_record passes[LAB_PASSES]; /* samples point into `samples` */
+    size_t n_passes;
+    uint64_t eta_ns;
+    uint32_t satisfied;
+    mop_subject_result results[LAB_SUBJECTS];
+};
+
+/* n subjects of base_ns each, default protocol, seed 1. */
+void lab_init(lab *w, uint32_t n, uint64_t base_ns);
+void lab_script(lab *w, lab_event event);
+
+/* Runs the protocol from first_pass with `history`. */
+mop_status lab_run(lab *w, uint32_t first_pass, const mop_sample_record *history, size_t n_history,
+                   mop_err *err);
+
+#endif
