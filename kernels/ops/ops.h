@@ -20,21 +20,15 @@ static inline int64_t mop_window_out(int64_t in, int64_t pad, int64_t taps, int6
     return room < 0 ? 0 : room / stride + 1;
 }
 
-/* True if b is [n, 1, 1, c] for a = [n, h, w, c]. */
-static inline bool mop_is_per_channel(mop_shape a, mop_shape b)
-{
-    return b.n == a.n && b.h == 1 && b.w == 1 && b.c == a.c;
-}
-
 /* Infers for operators whose output has the shape of the first input. */
 mop_status mop_infer_same(mop_op_inst *inst, mop_err *err);
+
+/* The same, where the second input must be the first's shape [n, h, w, c] or a vector [n, 1, 1, c].
+ */
+mop_status mop_infer_pair(mop_op_inst *inst, mop_err *err);
 
 /* MOP_EINVAL unless a b c d weights (all factors positive) are fewer than 2^31. */
 mop_status mop_weights_check(const char *name, int64_t a, int64_t b, int64_t c, int64_t d,
                              mop_err *err);
-
-/* Dot products of x[0..n) with four rows of weights at once: sum[r] += sum_i x_i w[r][i] and
- * mag[r] += sum_i |x_i w[r][i]|. Four rows share each load of x. */
-void mop_dot4(const double *x, const float *const w[4], int64_t n, double sum[4], double mag[4]);
 
 #endif

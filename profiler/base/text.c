@@ -81,11 +81,11 @@ static mop_status expand_range(const char *item, const char *open, const char *c
                                long hi, mop_strlist *out, mop_err *err)
 {
     mop_status status = MOP_OK;
-    if (hi < lo || hi - lo >= MAX_EXPANSION)
+    if (hi < lo || (unsigned long)hi - (unsigned long)lo >= MAX_EXPANSION)
         return mop_fail(err, MOP_EINVAL, "the range {%ld..%ld} is empty or too long", lo, hi);
-    for (long v = lo; v <= hi && status == MOP_OK; v++) {
+    for (long i = 0; i <= hi - lo && status == MOP_OK; i++) {
         char num[24];
-        int n = snprintf(num, sizeof num, "%ld", v);
+        int n = snprintf(num, sizeof num, "%ld", lo + i);
         status = expand_with(item, open, close, num, (size_t)n, out, err);
     }
     return status;
@@ -120,7 +120,7 @@ static mop_status expand_item(const char *item, mop_strlist *out, mop_err *err)
     return status;
 }
 
-mop_status mop_expand(const char *text, mop_strlist *out, mop_err *err)
+static mop_status expand_all(const char *text, mop_strlist *out, mop_err *err)
 {
     const char *p = text;
     for (;;) {
@@ -139,6 +139,15 @@ mop_status mop_expand(const char *text, mop_strlist *out, mop_err *err)
             return status;
         p = end + 1;
     }
+}
+
+mop_status mop_expand(const char *text, mop_strlist *out, mop_err *err)
+{
+    size_t before = out->n;
+    mop_status status = expand_all(text, out, err);
+    while (status != MOP_OK && out->n > before) /* the caller's list is as it was */
+        free(out->items[--out->n]);
+    return status;
 }
 
 static size_t min_size(size_t a, size_t b)

@@ -18,7 +18,7 @@ int mop_strlist_has(const mop_strlist *l, const char *text);
 
 /* Splits text at commas outside braces and expands brace lists: "a{0..2},b{x,y}" gives a0 a1 a2 bx
  * by; braces nest. Appends to out. MOP_EINVAL for an unbalanced brace, an empty item, or an
- * expansion beyond 10000 items. */
+ * expansion beyond 10000 items; out is then as it was. */
 mop_status mop_expand(const char *text, mop_strlist *out, mop_err *err);
 
 /* The candidate nearest to word by optimal string alignment distance, or NULL if none is within
