@@ -5,7 +5,10 @@
 
 void *mop_calloc(size_t n, size_t size, mop_err *err)
 {
-    void *p = calloc(n > 0 ? n : 1, size > 0 ? size : 1); /* calloc checks the product itself */
+    size_t bytes;
+    void *p = NULL;
+    if (mop_mul_size(n, size, &bytes))
+        p = calloc(bytes > 0 ? bytes : 1, 1);
     if (p == NULL)
         (void)mop_fail(err, MOP_ENOMEM, "out of memory: %zu elements of %zu bytes", n, size);
     return p;
