@@ -1,0 +1,125 @@
+/* Counts of every row of golden.def, to the integer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "variants/variant.h"
+
+typedef struct golden {
+    const char *spec;
+    int64_t params, bn_channels, macs, conv_macs, depthwise_macs, linear_macs, output_elems,
+        conv_layers, linear_layers;
+} golden;
+
+static const golden rows[] = {
+#define MOP_GOLDEN_ROW(...) {__VA_ARGS__},
+#include "tests/variants/golden.def"
+#undef MOP_GOLDEN_ROW
+};
+
+enum { N_ROWS = sizeof rows / sizeof rows[0] };
+
+static mop_graph *graph_of(const char *text, int32_t batch)
+{
+    mop_err err = {0};
+    mop_spec spec;
+    mop_graph *g = NULL;
+    if (mop_spec_parse(text, &spec, &err) != MOP_OK ||
+        mop_variant_graph(&spec, batch, &g, &err) != MOP_OK)
+        fail_msg("%s: %s", text, err.msg);
+    return g;
+}
+
+/* Sums by kind of operator, from the nodes rather than from mop_graph_count(). */
+static golden measure(const mop_graph *g)
+{
+    golden m = {0};
+    for (uint32_t i = 1; i < g->n_nodes; i++) {
+        const mop_op_inst *inst = &g->nodes[i].inst;
+        mop_cost cost;
+        mop_op_cost(inst, &cost);
+        m.params += cost.params;
+        m.macs += cost.macs;
+        if (inst->op == MOP_OP_CONV2D) {
+            m.conv_layers++;
+            m.conv_macs += cost.macs;
+            m.output_elems += mop_shape_elems(inst->out);
+            if (inst->in[0].c > 1 && inst->params.u.conv.groups == inst->in[0].c)
+                m.depthwise_macs += cost.macs;
+        } else if (inst->op == MOP_OP_FC) {
+            m.linear_layers++;
+            m.linear_macs += cost.macs;
+            m.output_elems += mop_shape_elems(inst->out);
+        } else if (inst->op == MOP_OP_BATCHNORM) {
+            m.bn_channels += inst->out.c;
+        }
+    }
+    return m;
+}
+
+static void counts_equal_the_golden_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_ROWS; i++) {
+        const golden *r = &rows[i];
+        mop_graph *g = graph_of(r->spec, 1);
+        golden m = measure(g);
+        mop_graph_counts c;
+        mop_graph_count(g, &c);
+        print_message("%s\n", r->spec);
+        assert_int_equal(c.params, r->params);
+        assert_int_equal(c.macs, r->macs);
+        assert_int_equal(c.buffers, 2 * r->bn_channels);
+        assert_int_equal(c.flops, 2 * c.macs + c.elementwise);
+        assert_int_equal(c.ops, g->n_nodes - 1);
+        assert_int_equal(m.params, r->params);
+        assert_int_equal(m.bn_channels, r->bn_channels);
+        assert_int_equal(m.conv_macs, r->conv_macs);
+        assert_int_equal(m.depthwise_macs, r->depthwise_macs);
+        assert_int_equal(m.linear_macs, r->linear_macs);
+        assert_int_equal(m.output_elems, r->output_elems);
+        assert_int_equal(m.conv_layers, r->conv_layers);
+        assert_int_equal(m.linear_layers, r->linear_layers);
+        mop_graph_free(g);
+    }
+}
+
+static void work_grows_with_the_batch_and_parameters_do_not(void **state)
+{
+    mop_graph *one = graph_of("mobileone-s0", 1), *three = graph_of("mobileone-s0", 3);
+    mop_graph_counts a, b;
+    (void)state;
+    mop_graph_count(one, &a);
+    mop_graph_count(three, &b);
+    assert_int_equal(b.macs, 3 * a.macs);
+    assert_int_equal(b.activations, 3 * a.activations);
+    assert_int_equal(b.params, a.params);
+    mop_graph_free(one);
+    mop_graph_free(three);
+}
+
+/* MobileOne table 7: the map halves five times. */
+static void maps_have_the_sizes_of_the_paper(void **state)
+{
+    mop_graph *g = graph_of("mobileone-s0", 1);
+    const mop_node *gap = &g->nodes[g->n_nodes - 2];
+    (void)state;
+    assert_int_equal(gap->inst.op, MOP_OP_GAP);
+    assert_true(mop_shape_equal(gap->inst.in[0], (mop_shape){1, 7, 7, 1024}));
+    assert_true(mop_shape_equal(g->nodes[g->n_nodes - 1].inst.out, (mop_shape){1, 1, 1, 1000}));
+    assert_string_equal(g->nodes[1].name, "stem");
+    mop_graph_free(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_equal_the_golden_rows),
+        cmocka_unit_test(work_grows_with_the_batch_and_parameters_do_not),
+        cmocka_unit_test(maps_have_the_sizes_of_the_paper),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
