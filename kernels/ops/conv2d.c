@@ -158,16 +158,21 @@ static void dense_pixel(const mop_ref_args *args, struct pixel px, int32_t co, i
     const int64_t cg = in.c / p->groups, taps = taps_of(args->inst);
     const int64_t first = co / (p->cout / p->groups) * cg;
     const int64_t at = ((px.n * out.h + px.oh) * out.w + px.ow) * out.c + co;
+    /* neighbouring taps lie side by side in the input as in the weights */
+    const bool rows_join = p->dilation == 1 && p->groups == 1;
     double sum[4] = {0}, mag[4] = {0};
     for (int32_t kh = 0; kh < p->kh; kh++) {
-        for (int32_t kw = 0; kw < p->kw; kw++) {
+        for (int32_t kw = 0, run; kw < p->kw; kw += run) {
             const double *x = tap(args, px, kh, kw);
             const float *w[4];
+            run = 1;
             if (x == NULL)
                 continue;
+            while (rows_join && kw + run < p->kw && tap(args, px, kh, kw + run) != NULL)
+                run++;
             for (int32_t r = 0; r < 4; r++) /* a missing row repeats the last one */
                 w[r] = args->w[0] + (co + (r < m ? r : m - 1)) * taps + (kh * p->kw + kw) * cg;
-            dot4(x + first, w, cg, sum, mag);
+            dot4(x + first, w, run * cg, sum, mag);
         }
     }
     for (int32_t r = 0; r < m; r++) {
