@@ -343,11 +343,51 @@ static void the_bound_may_be_left_out(void **state)
     }
 }
 
+/* Formula of op.h, from a run without and a run with the epilogue; 1e-12 for the order of terms. */
+static void the_epilogue_spreads_the_bound_by_its_steepest_slope(void **state)
+{
+    mop_op_inst inst = {.op = MOP_OP_BATCHNORM, .n_in = 2, .in = {{1, 1, 2, 8}, {1, 1, 2, 8}}};
+    mop_op_inst bare;
+    mop_op_case c;
+    mop_rng rng;
+    mop_err err = {0};
+    (void)state;
+    inst.params.u.bn.eps = 1e-3f;
+    inst.params.has_residual = true;
+    mop_rng_init(&rng, SEED, 4000);
+    assert_int_equal(mop_op_infer(&inst, &err), MOP_OK);
+    mop_op_case_init(&c, &inst, &rng);
+    bare = inst;
+    bare.n_in = 1;
+    bare.params.has_residual = false;
+    for (int a = 0; a < MOP_ACT_COUNT; a++) {
+        double y[16], b[16];
+        mop_ref_args args = {.inst = &bare, .out = y, .bound = b};
+        for (int i = 0; i < MOP_MAX_WEIGHTS; i++)
+            args.w[i] = c.w[i];
+        args.in[0] = c.in64[0];
+        mop_op_reference(&args);
+        inst.params.act = (mop_act)a;
+        args = (mop_ref_args){
+            &inst, {c.in64[0], c.in64[1]}, {c.w[0], c.w[1], c.w[2], c.w[3]}, c.out, c.bound};
+        mop_op_reference(&args);
+        for (int i = 0; i < 16; i++) {
+            double r = c.in64[1][i];
+            double want = mop_act_lipschitz((mop_act)a) *
+                              (b[i] + (double)FLT_EPSILON * (fabs(y[i]) + fabs(r))) +
+                          mop_act_allowance((mop_act)a, y[i] + r);
+            assert_true(fabs(c.bound[i] - want) <= 1e-12 * want);
+        }
+    }
+    mop_op_case_release(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conv2d_agrees_with_the_plain_loops),
         cmocka_unit_test(float32_in_any_order_stays_within_the_bound),
+        cmocka_unit_test(the_epilogue_spreads_the_bound_by_its_steepest_slope),
         cmocka_unit_test(a_dropped_product_exceeds_the_bound),
         cmocka_unit_test(the_bound_may_be_left_out),
     };
