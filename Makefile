@@ -64,7 +64,7 @@ EMBED_DEPS := $(EMBED_PLAIN) $(SPV) $(if $(WEB),reports/node_modules/.installed)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all setup test test-bins bench lint format asan install uninstall clean help notes
+.PHONY: all setup test test-bins bench lint format asan install uninstall clean help notes FORCE
 
 all: notes moprof ## build ./moprof (the default)
 
@@ -98,11 +98,11 @@ $(B)/gen/%.spv: %.comp $(SHADER_INC)
 	@mkdir -p $(@D)
 	$(GLSLC) --target-env=vulkan1.1 -O -o $@ $<
 
-# The list itself is a prerequisite, so that adding or removing a file rebuilds the table.
+# The list itself is a prerequisite, so that adding or removing a file rebuilds the table. FORCE is
+# phony because .SECONDARY would let a target that is only missing pass as up to date.
 $(B)/gen/embed.list: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' $(EMBED) | cmp -s - $@ || printf '%s\n' $(EMBED) > $@
-FORCE:
 
 $(B)/gen/embed.S: $(B)/gen/embed.list
 	@awk -F= 'BEGIN { print ".section .rodata" } \
