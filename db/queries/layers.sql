@@ -1,0 +1,36 @@
+-- The layers of a network with the median of their profiled times, newest measurement per setting.
+-- ?1: glob of variants (the first variant that was profiled, else the first measured)
+WITH
+chosen AS (
+    SELECT r.measurement, r.variant, r.backend, r.device, r.threads, x.model_id
+    FROM result AS r
+    JOIN measurement AS x ON x.id = r.measurement
+    WHERE r.variant GLOB coalesce(?1, (
+        SELECT y.variant FROM result AS y
+        ORDER BY NOT EXISTS (SELECT 1 FROM layer_run WHERE measurement_id = y.measurement),
+            y.measurement
+        LIMIT 1))
+),
+ranked AS (
+    SELECT measurement_id, idx, ns,
+        row_number() OVER (PARTITION BY measurement_id, idx ORDER BY ns) AS rank,
+        count(*) OVER (PARTITION BY measurement_id, idx) AS n
+    FROM layer_time WHERE measurement_id IN (SELECT measurement FROM chosen)
+),
+typical AS (
+    SELECT measurement_id, idx, avg(ns) AS ns
+    FROM ranked WHERE rank IN ((n + 1) / 2, (n + 2) / 2)
+    GROUP BY measurement_id, idx
+)
+SELECT
+    c.variant, c.backend, c.threads, l.idx, l.name, l.op, l.kernel,
+    l.out_h || 'x' || l.out_w || 'x' || l.out_c AS output,
+    round(t.ns / 1e3, 2) AS median_us,
+    round(100 * t.ns / sum(t.ns) OVER (PARTITION BY c.measurement), 2) AS share_percent,
+    l.macs,
+    round(2.0 * l.macs / t.ns, 2) AS gflop_s,
+    l.params, l.bytes
+FROM chosen AS c
+JOIN layer AS l ON l.model_id = c.model_id
+LEFT JOIN typical AS t ON t.measurement_id = c.measurement AND t.idx = l.idx
+ORDER BY c.variant, c.backend, c.device, c.threads, c.measurement, l.idx;
