@@ -1,5 +1,5 @@
-/* The run record as plain data: the profiler fills it, the store keeps it, reports read it. Times are
- * integer nanoseconds; a value the machine does not offer is MOP_ABSENT, not zero. */
+/* The run record as plain data: the profiler fills it, the store keeps it, reports read it. Times
+ * are integer nanoseconds; a value the machine does not offer is MOP_ABSENT, not zero. */
 #ifndef DB_RECORD_H
 #define DB_RECORD_H
 
@@ -35,7 +35,7 @@ typedef struct mop_device_record {
     char backend[16]; /* "cpu", "vulkan" */
     char name[128], type[16], driver[128], uuid[40], isa[16];
     bool is_software;
-    double peak_flops; /* measured FMA peak of one core in FLOP/s; 0 if unknown */
+    double peak_flops;     /* measured FMA peak of one core in FLOP/s; 0 if unknown */
     char fingerprint[512]; /* CPU, kernel, compiler ...: one "key=value;" text */
 } mop_device_record;
 
@@ -57,42 +57,43 @@ typedef struct mop_model_record {
 typedef struct mop_sweep_record {
     char started_utc[24]; /* "2026-01-31T12:00:00Z" */
     uint64_t seed;
-    char plan_text[4096]; /* canonical text of what was asked for; its hash is the plan's identity */
+    char
+        plan_text[4096]; /* canonical text of what was asked for; its hash is the plan's identity */
     uint64_t plan_hash;
     char build_id[64], protocol[256];
 } mop_sweep_record;
 
 /* One cell of the plan: a model on a device in one setting. */
 typedef struct mop_measurement_record {
-    int64_t id;       /* out: row id */
+    int64_t id; /* out: row id */
     int64_t model_id, device_id;
-    char dtype[8];    /* "fp32" */
-    char cache[8];    /* "hot" */
+    char dtype[8]; /* "fp32" */
+    char cache[8]; /* "hot" */
     int32_t threads, batch;
     mop_state state;
     mop_stop_reason stop;
     char reason[256]; /* why it failed or was skipped; "" otherwise */
     uint64_t checksum;
-    double error, error_bound;         /* end to end, relative 2-norm */
-    double node_error;                 /* worst node error over its bound */
+    double error, error_bound; /* end to end, relative 2-norm */
+    double node_error;         /* worst node error over its bound */
     int64_t setup_ns, first_run_ns, arena_bytes, weight_bytes;
-    char grade[2];    /* "A".."C", "X"; "" before the measuring issue's grades: set by sweep end */
+    char grade[2]; /* "A".."C", "X"; "" before the measuring issue's grades: set by sweep end */
 } mop_measurement_record;
 
 typedef struct mop_sample_record {
     int64_t measurement_id;
-    uint32_t pass, run;  /* run 0 is the first timed one */
-    uint32_t batched;    /* k inferences inside this sample; wall_ns is the whole sample's */
+    uint32_t pass, run; /* run 0 is the first timed one */
+    uint32_t batched;   /* k inferences inside this sample; wall_ns is the whole sample's */
     int64_t wall_ns;
-    int64_t device_ns;   /* MOP_ABSENT on the CPU */
-    int64_t cpu_ns;      /* thread CPU time; MOP_ABSENT where unknown */
+    int64_t device_ns; /* MOP_ABSENT on the CPU */
+    int64_t cpu_ns;    /* thread CPU time; MOP_ABSENT where unknown */
     int64_t vol_switches, invol_switches, minor_faults, major_faults;
     uint32_t flags;
 } mop_sample_record;
 
 typedef struct mop_pass_record {
     uint32_t pass;
-    int64_t began_ns, ended_ns;      /* since the sweep began */
+    int64_t began_ns, ended_ns; /* since the sweep began */
     const mop_sample_record *samples;
     size_t n_samples;
 } mop_pass_record;

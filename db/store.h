@@ -7,17 +7,17 @@
 
 typedef struct mop_store mop_store;
 
-/* Opens path for writing, creating it if absent; migrates an older schema after a backup. MOP_EBUSY if
- * another sweep holds the lock beside the file (the sentence says who), MOP_EINVAL for a database of
- * another program or of a newer schema, MOP_EIO if it cannot be read or written. */
+/* Opens path for writing, creating it if absent; migrates an older schema after a backup. MOP_EBUSY
+ * if another sweep holds the lock beside the file (the sentence says who), MOP_EINVAL for a
+ * database of another program or of a newer schema, MOP_EIO if it cannot be read or written. */
 mop_status mop_store_open(const char *path, mop_store **out, mop_err *err);
 
 /* Ends writing: checkpoints the WAL away so that the file can be copied alone. NULL is fine. */
 mop_status mop_store_close(mop_store *store, mop_err *err);
 
-/* Planning. Everything between _begin_plan and _commit_plan is one transaction: the plan is complete
- * before the first sample or not there at all. Devices and models are found again by uuid +
- * fingerprint and by graph hash + variant + batch. */
+/* Planning. Everything between _begin_plan and _commit_plan is one transaction: the plan is
+ * complete before the first sample or not there at all. Devices and models are found again by uuid
+ * + fingerprint and by graph hash + variant + batch. */
 mop_status mop_store_begin_plan(mop_store *store, const mop_sweep_record *sweep, int64_t *sweep_id,
                                 mop_err *err);
 mop_status mop_store_put_device(mop_store *store, const mop_device_record *device, int64_t *id,
@@ -26,12 +26,13 @@ mop_status mop_store_put_model(mop_store *store, const mop_model_record *model,
                                const mop_layer_record *layers, size_t n_layers, int64_t *id,
                                mop_err *err);
 /* Inserts m (m->id receives the row). */
-mop_status mop_store_put_measurement(mop_store *store, int64_t sweep_id,
-                                     mop_measurement_record *m, mop_err *err);
+mop_status mop_store_put_measurement(mop_store *store, int64_t sweep_id, mop_measurement_record *m,
+                                     mop_err *err);
 mop_status mop_store_commit_plan(mop_store *store, mop_err *err);
 void mop_store_abort_plan(mop_store *store);
 
-/* Writes the changed fields of m (state, stop, reason, check, set-up ...) by m->id, durable on return. */
+/* Writes the changed fields of m (state, stop, reason, check, set-up ...) by m->id, durable on
+ * return. */
 mop_status mop_store_update_measurement(mop_store *store, const mop_measurement_record *m,
                                         mop_err *err);
 
@@ -48,8 +49,8 @@ mop_status mop_store_put_layer_times(mop_store *store, int64_t measurement_id, u
 /* Marks the sweep complete ("done"), or "stopped" if rows are pending. */
 mop_status mop_store_finish_sweep(mop_store *store, int64_t sweep_id, mop_err *err);
 
-/* Resume: the newest sweep with this plan hash that still has pending rows. *sweep_id is 0 if there is
- * none. The arrays are the caller's to free. next_pass is one past the last committed pass. */
+/* Resume: the newest sweep with this plan hash that still has pending rows. *sweep_id is 0 if there
+ * is none. The arrays are the caller's to free. next_pass is one past the last committed pass. */
 typedef struct mop_resume {
     int64_t sweep_id;
     uint64_t seed;
