@@ -1,0 +1,17 @@
+-- Put before the SQL of every section: the newest result of each setting, grade X left out, with the
+-- setting in words. A CPU that plays a GPU is called so wherever its figures appear.
+WITH results AS (
+    SELECT
+        CASE WHEN is_software AND backend <> 'cpu'
+            THEN 'software ' || upper(substr(backend, 1, 1)) || substr(backend, 2)
+                || ' device (a CPU, not a GPU): ' || device
+            ELSE backend || ': ' || device || CASE isa WHEN '' THEN '' ELSE ', ' || isa END
+        END
+        || CASE threads WHEN 0 THEN '' WHEN 1 THEN ', 1 thread' ELSE ', ' || threads || ' threads' END
+        || CASE batch WHEN 1 THEN '' ELSE ', batch ' || batch END
+        || CASE dtype WHEN 'fp32' THEN '' ELSE ', ' || dtype END
+        || CASE cache WHEN 'hot' THEN '' ELSE ', cache ' || cache END AS setting,
+        *
+    FROM result
+    WHERE median_ns IS NOT NULL AND grade IS NOT 'X'
+)

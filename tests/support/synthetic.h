@@ -1,0 +1,25 @@
+/* A made-up results database for tests of what reads one: the names are those of real variants, the
+ * times are drawn from a formula and a seed and measure nothing. */
+#ifndef TESTS_SUPPORT_SYNTHETIC_H
+#define TESTS_SUPPORT_SYNTHETIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "profiler/base/status.h"
+
+typedef struct mop_synthetic {
+    uint64_t seed;
+    size_t n_variants; /* the first so many of the built-in list; 0: all */
+    uint32_t passes;   /* 3 samples each */
+    bool has_vulkan;   /* a software Vulkan device beside the CPU */
+    bool has_layers;   /* layer times of the first variant */
+    bool has_failure;  /* the last measurement has failed */
+    const char *extra; /* one more variant of this name; NULL: none */
+} mop_synthetic;
+
+/* Writes a new database at path. */
+mop_status mop_synthetic_write(const char *path, const mop_synthetic *what, mop_err *err);
+
+#endif
