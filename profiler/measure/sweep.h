@@ -120,7 +120,7 @@ void mop_sweep_world_real(mop_sweep_world *world);
 
 typedef struct mop_sweep_outcome {
     int64_t sweep_id; /* 0 after a dry run */
-    size_t n_rows, n_done, n_failed, n_pending;
+    size_t n_rows, n_done, n_failed, n_skipped, n_pending;
     uint32_t n_unsatisfied; /* done, but with an interval wider than asked for */
     uint64_t elapsed_ns;
     uint64_t estimate_ns; /* dry run: the whole sweep; 0 if unknown */

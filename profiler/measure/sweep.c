@@ -1,0 +1,124 @@
+/* A sweep from end to end (see the header).
+ *
+ * Order: open devices, build the rows, look for an unfinished sweep of the same plan, prepare and
+ * check, store the plan, measure, profile, close. Preparation comes before the plan is stored,
+ * because a model's layers carry the kernels that only a plan knows; a sweep that is stopped before
+ * its first pass leaves nothing behind, since nothing of it could be used. */
+#include "profiler/measure/sweep.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "profiler/measure/sweep_internal.h"
+
+void sweep_note(const sweep *s, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    if (s->events->note == NULL)
+        return;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap); /* a remark may be cut */
+    va_end(ap);
+    s->events->note(s->events->ctx, text);
+}
+
+bool sweep_interrupted(const sweep *s)
+{
+    return s->events->interrupted != NULL && s->events->interrupted(s->events->ctx);
+}
+
+uint64_t sweep_elapsed(const sweep *s)
+{
+    return mop_now_ns(&s->world->clock) - s->began_ns;
+}
+
+static void take_options(sweep *s)
+{
+    const mop_sweep_options *o = s->options;
+    mop_protocol_default(&s->protocol);
+    s->budget_ns = o->budget_ns > 0 ? o->budget_ns : MOP_SWEEP_BUDGET_NS;
+    s->protocol.seed = o->seed;
+    s->protocol.budget_ns = s->budget_ns;
+    if (o->precision > 0)
+        s->protocol.precision = o->precision;
+    if (o->max_passes > 0)
+        s->protocol.max_passes = o->max_passes;
+    if (s->protocol.min_passes > s->protocol.max_passes)
+        s->protocol.min_passes = s->protocol.max_passes;
+    s->began_ns = mop_now_ns(&s->world->clock);
+}
+
+static mop_status lay_out(sweep *s, mop_err *err)
+{
+    mop_status st = sweep_open_devices(s, err);
+    if (st == MOP_OK)
+        st = sweep_build_rows(s, err);
+    if (st == MOP_OK)
+        st = sweep_name_plan(s, err);
+    if (st != MOP_OK)
+        return st;
+    s->outcome->n_rows = s->n_rows;
+    sweep_estimate(s);
+    for (size_t i = 0; i < s->n_rows && s->events->planned != NULL; i++)
+        s->events->planned(s->events->ctx, &s->rows[i], i, s->n_rows);
+    return MOP_OK;
+}
+
+/* Rows as they stand now, also after an interrupt. */
+static mop_status close_sweep(sweep *s, mop_err *err)
+{
+    mop_status st = sweep_update_rows(s, err);
+    if (st == MOP_OK)
+        st = s->sink->finish_sweep(s->sink->ctx, s->sweep_id, err);
+    if (st == MOP_OK && s->events->finished != NULL)
+        s->events->finished(s->events->ctx, s->rows, s->n_rows);
+    return st;
+}
+
+static mop_status carry_out(sweep *s, mop_err *err)
+{
+    mop_err closing = {0};
+    mop_status st = s->options->resume ? sweep_load_plan(s, err) : MOP_OK;
+    if (st == MOP_OK)
+        st = sweep_prepare(s, err);
+    if (st == MOP_OK)
+        st = s->sweep_id == 0 ? sweep_store_plan(s, err) : sweep_update_rows(s, err);
+    if (st != MOP_OK)
+        return st;
+    s->outcome->sweep_id = s->sweep_id;
+    st = sweep_measure(s, err);
+    if (st == MOP_OK)
+        st = sweep_profile(s, err);
+    if (st != MOP_OK && st != MOP_EINTR)
+        return st;
+    mop_status closed = close_sweep(s, &closing);
+    return closed == MOP_OK ? st : mop_fail(err, closed, "%s", closing.msg);
+}
+
+static void count_rows(sweep *s)
+{
+    for (size_t i = 0; i < s->n_rows && s->rows != NULL; i++) {
+        s->outcome->n_done += s->rows[i].record.state == MOP_DONE;
+        s->outcome->n_failed += s->rows[i].record.state == MOP_FAILED;
+        s->outcome->n_skipped += s->rows[i].record.state == MOP_SKIPPED;
+        s->outcome->n_pending += s->rows[i].record.state == MOP_PENDING;
+    }
+    s->outcome->elapsed_ns = sweep_elapsed(s);
+}
+
+mop_status mop_sweep_run(const mop_sweep_options *options, const mop_sweep_world *world,
+                         const mop_record_sink *sink, const mop_sweep_events *events,
+                         mop_sweep_outcome *outcome, mop_err *err)
+{
+    sweep s = {
+        .options = options, .world = world, .sink = sink, .events = events, .outcome = outcome};
+    *outcome = (mop_sweep_outcome){0};
+    take_options(&s);
+    mop_status st = lay_out(&s, err);
+    if (st == MOP_OK && !options->dry_run)
+        st = carry_out(&s, err);
+    count_rows(&s);
+    sweep_release(&s);
+    return st;
+}

@@ -1,0 +1,87 @@
+/* What the parts of a sweep share: devices, networks, rows. Not for other rooms. */
+#ifndef PROFILER_MEASURE_SWEEP_INTERNAL_H
+#define PROFILER_MEASURE_SWEEP_INTERNAL_H
+
+#include "profiler/base/str.h"
+#include "profiler/measure/protocol.h"
+#include "profiler/measure/sweep.h"
+#include "variants/variant.h"
+
+/* One open handle: a back end with a number of threads. */
+typedef struct sweep_device {
+    const mop_backend *backend;
+    mop_device *handle;
+    mop_device_info info;
+    int64_t id; /* row in the store */
+} sweep_device;
+
+/* One (variant, batch): its rows share input and reference. */
+typedef struct sweep_network {
+    mop_spec spec;
+    int32_t batch;
+    uint64_t hash; /* of the unfused graph */
+    mop_graph_counts counts;
+    mop_model *fused; /* NULL until prepared; plans borrow its graph */
+    float *input;
+    size_t n_out;
+} sweep_network;
+
+/* The private half of a row. */
+typedef struct sweep_cell {
+    sweep_device *device;
+    sweep_network *network;
+    mop_plan *plan; /* NULL: not to be measured */
+    float *out;
+    bool has_run; /* out holds the output of the latest run */
+    char device_name[128];
+} sweep_cell;
+
+typedef struct sweep {
+    const mop_sweep_options *options;
+    const mop_sweep_world *world;
+    const mop_record_sink *sink;
+    const mop_sweep_events *events;
+    mop_sweep_outcome *outcome;
+    mop_protocol protocol;
+    uint64_t began_ns, budget_ns, plan_bytes;
+    uint64_t plan_hash;
+    mop_str plan_text;
+    int64_t sweep_id;
+    uint32_t first_pass;
+    mop_sweep_history history;
+
+    sweep_device *devices;
+    size_t n_devices;
+    sweep_network *networks;
+    size_t n_networks;
+    mop_sweep_row *rows; /* [n_networks * n_devices], the devices of a network together */
+    sweep_cell *cells;   /* likewise */
+    size_t n_rows;
+} sweep;
+
+/* Passes a sentence to the user. */
+void sweep_note(const sweep *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool sweep_interrupted(const sweep *s);
+uint64_t sweep_elapsed(const sweep *s);
+
+/* sweep_rows.c: from options to rows. Everything is released by sweep_release. */
+mop_status sweep_open_devices(sweep *s, mop_err *err);
+mop_status sweep_build_rows(sweep *s, mop_err *err);
+void sweep_estimate(sweep *s);
+mop_status sweep_name_plan(sweep *s, mop_err *err);
+void sweep_release(sweep *s);
+
+/* sweep_prepare.c: from rows to checked plans. MOP_EINTR if the user stopped it; a row that fails
+ * says so in its record. */
+mop_status sweep_prepare(sweep *s, mop_err *err);
+
+/* sweep_store.c: the plan into the sink, or the sink's unfinished sweep into the rows. */
+mop_status sweep_store_plan(sweep *s, mop_err *err);
+mop_status sweep_load_plan(sweep *s, mop_err *err);
+mop_status sweep_update_rows(sweep *s, mop_err *err);
+
+/* sweep_measure.c: passes and profiled runs over the rows that have a plan. */
+mop_status sweep_measure(sweep *s, mop_err *err);
+mop_status sweep_profile(sweep *s, mop_err *err);
+
+#endif

@@ -1,0 +1,214 @@
+/* Passes and profiled runs over the rows that have a plan. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profiler/base/alloc.h"
+#include "profiler/base/hash.h"
+#include "profiler/measure/sweep_internal.h"
+
+/* The passes may take this share of what preparation left; the rest is for profiled runs. */
+#define PASSES_SHARE 0.85
+enum { PROFILE_ROUNDS = 5 };
+
+/* The rows under measurement, and the protocol's view of them. */
+typedef struct measuring {
+    sweep *s;
+    size_t n;
+    size_t *row; /* [n] */
+    mop_subject *subjects;
+    mop_subject_result *results;
+} measuring;
+
+static mop_status run_cell(void *ctx, mop_err *err)
+{
+    sweep_cell *c = ctx;
+    c->has_run = true;
+    return c->device->backend->run(c->plan, c->network->input, c->out, NULL, err);
+}
+
+static bool is_ready(const sweep *s, size_t i)
+{
+    return s->cells[i].plan != NULL && s->rows[i].record.state == MOP_PENDING;
+}
+
+static void measuring_release(measuring *m)
+{
+    free(m->row);
+    free(m->subjects);
+    free(m->results);
+}
+
+static mop_status measuring_init(measuring *m, sweep *s, mop_err *err)
+{
+    *m = (measuring){.s = s};
+    m->row = mop_calloc(s->n_rows, sizeof *m->row, err);
+    m->subjects = mop_calloc(s->n_rows, sizeof *m->subjects, err);
+    m->results = mop_calloc(s->n_rows, sizeof *m->results, err);
+    if (m->row == NULL || m->subjects == NULL || m->results == NULL)
+        return MOP_ENOMEM;
+    for (size_t i = 0; i < s->n_rows; i++) {
+        const mop_device_info *info = &s->cells[i].device->info;
+        if (!is_ready(s, i))
+            continue;
+        m->row[m->n] = i;
+        m->subjects[m->n++] =
+            (mop_subject){.run = run_cell,
+                          .ctx = &s->cells[i],
+                          .measurement_id = s->rows[i].record.id,
+                          .is_host_single = strcmp(info->type, "cpu") == 0 && info->threads == 1};
+    }
+    return MOP_OK;
+}
+
+static void copy_standing(measuring *m)
+{
+    for (size_t j = 0; j < m->n; j++) {
+        mop_sweep_row *r = &m->s->rows[m->row[j]];
+        const mop_subject_result *x = &m->results[j];
+        r->passes = x->passes;
+        r->n = x->n;
+        r->n_clean = x->n_clean;
+        r->median_ns = x->median_ns;
+        r->low_ns = x->low_ns;
+        r->high_ns = x->high_ns;
+    }
+}
+
+static mop_status store_pass(void *ctx, const mop_pass_record *pass, mop_err *err)
+{
+    const measuring *m = ctx;
+    return m->s->sink->commit_pass(m->s->sink->ctx, m->s->sweep_id, pass, err);
+}
+
+static void report_progress(void *ctx, uint32_t passes, uint32_t satisfied, uint64_t eta_ns)
+{
+    measuring *m = ctx;
+    copy_standing(m);
+    if (m->s->events->pass_done != NULL)
+        m->s->events->pass_done(m->s->events->ctx, passes, satisfied, eta_ns, m->s->rows,
+                                m->s->n_rows);
+}
+
+static bool ask_interrupted(void *ctx)
+{
+    return sweep_interrupted(((const measuring *)ctx)->s);
+}
+
+static void fail_record(mop_measurement_record *r, const char *why)
+{
+    r->state = MOP_FAILED;
+    r->stop = MOP_STOP_FAILED;
+    (void)snprintf(r->reason, sizeof r->reason, "%s", why); /* same size as msg */
+}
+
+/* What became of each row. Its output must still be the one that was checked. */
+static void conclude(measuring *m)
+{
+    for (size_t j = 0; j < m->n; j++) {
+        const sweep_cell *c = &m->s->cells[m->row[j]];
+        mop_measurement_record *r = &m->s->rows[m->row[j]].record;
+        const mop_subject_result *x = &m->results[j];
+        size_t bytes = c->network->n_out * sizeof *c->out;
+        r->stop = x->stop;
+        if (x->failure.code != MOP_OK)
+            fail_record(r, x->failure.msg);
+        else if (c->has_run && mop_hash(MOP_HASH_INIT, c->out, bytes) != r->checksum)
+            fail_record(r, "its output changed while it was measured");
+        else if (x->stop != MOP_STOP_INTERRUPT && x->stop != MOP_STOP_NONE)
+            r->state = MOP_DONE;
+        m->s->outcome->n_unsatisfied += r->state == MOP_DONE && !x->is_satisfied;
+    }
+}
+
+mop_status sweep_measure(sweep *s, mop_err *err)
+{
+    measuring m;
+    mop_protocol p = s->protocol;
+    uint64_t spent = sweep_elapsed(s);
+    uint64_t left = s->budget_ns > spent ? s->budget_ns - spent : 0;
+    mop_status st = measuring_init(&m, s, err);
+    p.budget_ns = 1 + (uint64_t)((double)left * PASSES_SHARE); /* 0 would mean no limit */
+    if (st == MOP_OK && m.n > 0) {
+        const mop_protocol_input input = {.protocol = &p,
+                                          .clock = &s->world->clock,
+                                          .counters = &s->world->counters,
+                                          .subjects = m.subjects,
+                                          .n_subjects = (uint32_t)m.n,
+                                          .first_pass = s->first_pass,
+                                          .origin_ns = s->began_ns,
+                                          .history = s->history.samples,
+                                          .n_history = s->history.n_samples};
+        const mop_protocol_sink sink = {.pass = store_pass,
+                                        .progress = report_progress,
+                                        .interrupted = ask_interrupted,
+                                        .ctx = &m};
+        st = mop_protocol_run(&input, &sink, m.results, err);
+        copy_standing(&m);
+        conclude(&m);
+    }
+    measuring_release(&m);
+    return st;
+}
+
+/* One plain run, then one profiled run, stored. A back end that cannot profile is left in peace. */
+static mop_status profile_row(sweep *s, size_t i, uint32_t round, uint64_t *ns, int64_t *stored,
+                              mop_err *err)
+{
+    sweep_cell *c = &s->cells[i];
+    uint32_t n = c->network->fused->graph->n_nodes;
+    mop_profile profile = {.layer_ns = ns, .n_layers = n};
+    mop_err why = {0};
+    mop_status st = run_cell(c, &why);
+    if (st == MOP_OK)
+        st = c->device->backend->run(c->plan, c->network->input, c->out, &profile, &why);
+    if (st == MOP_OK) {
+        for (uint32_t k = 0; k < profile.n_layers; k++)
+            stored[k] = (int64_t)ns[k];
+        return s->sink->put_layer_times(s->sink->ctx, s->rows[i].record.id, round, stored,
+                                        profile.n_layers, (int64_t)profile.total_ns, err);
+    }
+    if (round == 0)
+        sweep_note(s, "%s on %s has no layer times: %s", s->rows[i].variant, s->rows[i].backend,
+                   why.msg);
+    c->device->backend->plan_free(c->plan);
+    c->plan = NULL;
+    return MOP_OK;
+}
+
+static size_t most_nodes(const sweep *s)
+{
+    size_t most = 1;
+    for (size_t k = 0; k < s->n_networks; k++) {
+        const mop_model *m = s->networks[k].fused;
+        if (m != NULL && m->graph->n_nodes > most)
+            most = m->graph->n_nodes;
+    }
+    return most;
+}
+
+/* Rounds over all measured rows, plain and profiled runs alternating; the first round always,
+ * further ones while the budget lasts. A profiled run after all passes cannot disturb a plain
+ * sample. */
+mop_status sweep_profile(sweep *s, mop_err *err)
+{
+    size_t cap = most_nodes(s);
+    uint64_t *ns = mop_calloc(cap, sizeof *ns, err);
+    int64_t *stored = mop_calloc(cap, sizeof *stored, err);
+    mop_status st = ns != NULL && stored != NULL ? MOP_OK : MOP_ENOMEM;
+    uint64_t began = sweep_elapsed(s);
+    for (uint32_t round = 0; round < PROFILE_ROUNDS && st == MOP_OK; round++) {
+        uint64_t now = sweep_elapsed(s);
+        if (round > 0 && now + (now - began) / round > s->budget_ns)
+            break;
+        for (size_t i = 0; i < s->n_rows && st == MOP_OK && !sweep_interrupted(s); i++) {
+            if (s->cells[i].plan != NULL && s->rows[i].record.state == MOP_DONE)
+                st = profile_row(s, i, round, ns, stored, err);
+        }
+    }
+    free(ns);
+    free(stored);
+    return st;
+}

@@ -1,0 +1,149 @@
+/* The plan into the sink, or the sink's unfinished sweep into the rows. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profiler/base/alloc.h"
+#include "profiler/measure/sweep_internal.h"
+
+static void copy(char *dst, size_t size, const char *src)
+{
+    (void)snprintf(dst, size, "%s", src); /* cut to the record's field */
+}
+
+static mop_status put_devices(sweep *s, mop_err *err)
+{
+    mop_status st = MOP_OK;
+    for (size_t i = 0; i < s->n_devices && st == MOP_OK; i++) {
+        sweep_device *d = &s->devices[i];
+        mop_device_record r = {.is_software = d->info.is_software,
+                               .peak_flops = s->world->peak_flops};
+        copy(r.backend, sizeof r.backend, d->backend->id);
+        copy(r.name, sizeof r.name, d->info.name);
+        copy(r.type, sizeof r.type, d->info.type);
+        copy(r.driver, sizeof r.driver, d->info.driver);
+        copy(r.uuid, sizeof r.uuid, d->info.uuid);
+        copy(r.isa, sizeof r.isa, d->info.isa);
+        copy(r.fingerprint, sizeof r.fingerprint, s->world->fingerprint);
+        st = s->sink->put_device(s->sink->ctx, &r, &d->id, err);
+    }
+    return st;
+}
+
+/* What runs: the nodes of the fused graph, the input included, as layer times come. */
+static void describe_layers(const sweep_cell *c, mop_layer_record *layers)
+{
+    const mop_graph *g = c->network->fused->graph;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const mop_op_inst *inst = &g->nodes[i].inst;
+        mop_layer_record *l = &layers[i];
+        mop_cost cost;
+        mop_op_cost(inst, &cost);
+        *l = (mop_layer_record){.index = (int32_t)i,
+                                .out_h = inst->out.h,
+                                .out_w = inst->out.w,
+                                .out_c = inst->out.c,
+                                .params = cost.params,
+                                .macs = cost.macs,
+                                .elementwise = cost.elementwise,
+                                .bytes = cost.bytes_read + cost.bytes_written};
+        copy(l->name, sizeof l->name, g->nodes[i].name);
+        copy(l->op, sizeof l->op, mop_op_get(inst->op)->name);
+        copy(l->act, sizeof l->act, mop_act_name(inst->params.act));
+        if (c->plan != NULL)
+            copy(l->kernel, sizeof l->kernel, c->device->backend->kernel_name(c->plan, i));
+    }
+}
+
+static mop_status put_model(sweep *s, const sweep_cell *c, int64_t *id, mop_err *err)
+{
+    const sweep_network *n = c->network;
+    size_t n_layers = n->fused != NULL ? n->fused->graph->n_nodes : 0;
+    mop_model_record r = {.graph_hash = n->hash,
+                          .height = n->spec.height,
+                          .width = n->spec.width,
+                          .batch = n->batch,
+                          .params = n->counts.params,
+                          .macs = n->counts.macs,
+                          .flops = n->counts.flops,
+                          .elementwise = n->counts.elementwise,
+                          .activations = n->counts.activations,
+                          .bytes = n->counts.bytes,
+                          .ops = n->counts.ops,
+                          .depth = n->counts.depth};
+    mop_layer_record *layers = mop_calloc(n_layers, sizeof *layers, err);
+    if (layers == NULL)
+        return MOP_ENOMEM;
+    copy(r.variant, sizeof r.variant, n->spec.text);
+    copy(r.family, sizeof r.family, n->spec.family);
+    copy(r.form, sizeof r.form, mop_form_name(n->spec.form));
+    if (n_layers > 0)
+        describe_layers(c, layers);
+    mop_status st = s->sink->put_model(s->sink->ctx, &r, layers, n_layers, id, err);
+    free(layers);
+    return st;
+}
+
+static mop_status put_rows(sweep *s, mop_err *err)
+{
+    mop_status st = MOP_OK;
+    for (size_t i = 0; i < s->n_rows && st == MOP_OK; i++) {
+        mop_measurement_record *r = &s->rows[i].record;
+        r->device_id = s->cells[i].device->id;
+        st = put_model(s, &s->cells[i], &r->model_id, err);
+        if (st == MOP_OK)
+            st = s->sink->put_measurement(s->sink->ctx, s->sweep_id, r, err);
+    }
+    return st;
+}
+
+mop_status sweep_store_plan(sweep *s, mop_err *err)
+{
+    mop_sweep_record r = {.seed = s->options->seed, .plan_hash = s->plan_hash};
+    copy(r.started_utc, sizeof r.started_utc, s->options->started_utc);
+    copy(r.plan_text, sizeof r.plan_text, mop_str_get(&s->plan_text));
+    copy(r.build_id, sizeof r.build_id, s->options->build_id);
+    mop_protocol_text(&s->protocol, r.protocol, sizeof r.protocol);
+    mop_status st = s->sink->begin_plan(s->sink->ctx, &r, &s->sweep_id, err);
+    if (st != MOP_OK)
+        return st;
+    st = put_devices(s, err);
+    if (st == MOP_OK)
+        st = put_rows(s, err);
+    if (st == MOP_OK)
+        st = s->sink->commit_plan(s->sink->ctx, err);
+    if (st != MOP_OK)
+        s->sink->abort_plan(s->sink->ctx);
+    return st;
+}
+
+mop_status sweep_load_plan(sweep *s, mop_err *err)
+{
+    mop_sweep_history *h = &s->history;
+    mop_status st = s->sink->resume(s->sink->ctx, s->plan_hash, h, err);
+    if (st != MOP_OK)
+        return st;
+    if (h->sweep_id == 0) {
+        sweep_note(s, "nothing of this plan is unfinished: a new sweep begins");
+        return MOP_OK;
+    }
+    if (h->n_measurements != s->n_rows)
+        return mop_fail(err, MOP_EFAIL,
+                        "the unfinished sweep %" PRId64 " has %zu rows, its plan %zu: start anew",
+                        h->sweep_id, h->n_measurements, s->n_rows);
+    for (size_t i = 0; i < s->n_rows; i++)
+        s->rows[i].record = h->measurements[i];
+    s->sweep_id = h->sweep_id;
+    s->first_pass = h->next_pass;
+    s->outcome->is_resumed = true;
+    return MOP_OK;
+}
+
+mop_status sweep_update_rows(sweep *s, mop_err *err)
+{
+    mop_status st = MOP_OK;
+    for (size_t i = 0; i < s->n_rows && st == MOP_OK; i++)
+        st = s->sink->update_measurement(s->sink->ctx, &s->rows[i].record, err);
+    return st;
+}

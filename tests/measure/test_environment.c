@@ -1,0 +1,155 @@
+/* The fingerprint of a machine made of files, of an empty one, and of this one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "profiler/measure/environment.h"
+
+static char root[] = "/tmp/moprof-environment-XXXXXX";
+
+static void write_file(const char *path, const char *text)
+{
+    char full[512];
+    (void)snprintf(full, sizeof full, "%s%s", root, path);
+    for (char *p = full + strlen(root) + 1; (p = strchr(p, '/')) != NULL; p++) {
+        *p = '\0';
+        (void)mkdir(full, 0700); /* may be there already */
+        *p = '/';
+    }
+    FILE *f = fopen(full, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+static int make_machine(void **state)
+{
+    (void)state;
+    if (mkdtemp(root) == NULL)
+        return -1;
+    write_file("/proc/cpuinfo",
+               "processor\t: 0\nmodel name\t: Fast; CPU = 9000\nmicrocode\t: 0xa1\n"
+               "cpu cores\t: 4\nflags\t\t: fpu avx2 hypervisor fma\n\n"
+               "processor\t: 1\nmodel name\t: Slow CPU\n");
+    write_file("/proc/meminfo", "MemTotal:       16000 kB\nMemAvailable:    8000 kB\n");
+    write_file("/proc/sys/kernel/osrelease", "6.1.0-test\n");
+    write_file("/proc/sys/kernel/hostname", "secret-host\n");
+    write_file("/proc/sys/kernel/randomize_va_space", "2\n");
+    write_file("/sys/devices/system/cpu/online", "0-7\n");
+    write_file("/sys/devices/system/cpu/cpu0/cache/index0/level", "1\n");
+    write_file("/sys/devices/system/cpu/cpu0/cache/index0/type", "Data\n");
+    write_file("/sys/devices/system/cpu/cpu0/cache/index0/size", "32K\n");
+    write_file("/sys/devices/system/cpu/cpu0/cache/index1/level", "1\n");
+    write_file("/sys/devices/system/cpu/cpu0/cache/index1/type", "Instruction\n");
+    write_file("/sys/devices/system/cpu/cpu0/cache/index1/size", "64K\n");
+    write_file("/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    write_file("/sys/devices/system/cpu/intel_pstate/no_turbo", "1\n");
+    write_file("/sys/devices/system/cpu/vulnerabilities/mds", "Vulnerable: no microcode\n");
+    write_file("/sys/devices/system/cpu/vulnerabilities/l1tf", "Not affected\n");
+    write_file("/sys/devices/system/cpu/vulnerabilities/spectre_v2", "Mitigation: Retpolines\n");
+    write_file("/sys/fs/cgroup/cpu.max", "max 100000\n");
+    return 0;
+}
+
+static int remove_machine(void **state)
+{
+    char command[128];
+    (void)state;
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", root);
+    return system(command);
+}
+
+static void a_machine_is_described_by_what_it_shows(void **state)
+{
+    char text[512];
+    (void)state;
+    mop_environment_fingerprint(root, text, sizeof text);
+    const char want[] =
+        "cpu=Fast  CPU   9000;microcode=0xa1;cores=4;online=0-7;hypervisor=yes;l1=32K;"
+        "memory=16000 kB;kernel=6.1.0-test;thp=madvise;turbo=off;"
+        "mitigations=1 on 1 open;quota=max 100000;aslr=2;";
+    assert_memory_equal(text, want, sizeof want - 1);
+    assert_non_null(strstr(text, ";compiler="));
+}
+
+static void the_host_name_and_absent_values_are_left_out(void **state)
+{
+    char text[512];
+    (void)state;
+    mop_environment_fingerprint(root, text, sizeof text);
+    assert_null(strstr(text, "secret"));
+    assert_null(strstr(text, "governor"));
+    assert_null(strstr(text, "clock"));
+    assert_null(strstr(text, "=;"));
+}
+
+static void a_small_buffer_ends_at_a_whole_entry(void **state)
+{
+    char whole[512], text[512];
+    (void)state;
+    mop_environment_fingerprint(root, whole, sizeof whole);
+    for (size_t size = 1; size < strlen(whole) + 1; size++) {
+        memset(text, 'x', sizeof text);
+        mop_environment_fingerprint(root, text, size);
+        size_t n = strlen(text);
+        assert_true(n < size);
+        assert_true(n == 0 || text[n - 1] == ';');
+        assert_int_equal(text[size], 'x');
+    }
+}
+
+static void an_empty_machine_still_names_its_compiler(void **state)
+{
+    char text[512];
+    (void)state;
+    mop_environment_fingerprint("/nonexistent", text, sizeof text);
+    assert_non_null(strstr(text, "compiler="));
+    assert_null(strstr(text, "cpu="));
+    assert_int_equal(mop_environment_memory("/nonexistent"), 0);
+}
+
+static void memory_is_what_the_tighter_limit_leaves(void **state)
+{
+    (void)state;
+    assert_int_equal(mop_environment_memory(root), 8000 * 1024);
+    write_file("/sys/fs/cgroup/memory.max", "max\n");
+    assert_int_equal(mop_environment_memory(root), 8000 * 1024);
+    write_file("/sys/fs/cgroup/memory.max", "3000000\n");
+    assert_int_equal(mop_environment_memory(root), 3000000);
+    write_file("/sys/fs/cgroup/memory.max", "30000000000\n");
+    assert_int_equal(mop_environment_memory(root), 8000 * 1024);
+}
+
+static void this_machine_fits_the_record_and_repeats(void **state)
+{
+    char a[512], b[512];
+    (void)state;
+    mop_environment_fingerprint("", a, sizeof a);
+    mop_environment_fingerprint("", b, sizeof b);
+    assert_string_equal(a, b);
+    assert_non_null(strstr(a, "kernel="));
+    assert_non_null(strstr(a, "compiler=")); /* the last entry was not cut off */
+    assert_true(mop_environment_memory("") > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_machine_is_described_by_what_it_shows),
+        cmocka_unit_test(the_host_name_and_absent_values_are_left_out),
+        cmocka_unit_test(a_small_buffer_ends_at_a_whole_entry),
+        cmocka_unit_test(an_empty_machine_still_names_its_compiler),
+        cmocka_unit_test(memory_is_what_the_tighter_limit_leaves),
+        cmocka_unit_test(this_machine_fits_the_record_and_repeats),
+    };
+    return cmocka_run_group_tests(tests, make_machine, remove_machine);
+}
