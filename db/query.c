@@ -34,6 +34,11 @@ const char *mop_db_path(const mop_db *db)
     return db->path;
 }
 
+sqlite3 *mop_db_handle(mop_db *db)
+{
+    return db->db;
+}
+
 void mop_db_set_clock(mop_db *db, mop_clock clock)
 {
     db->clock = clock;

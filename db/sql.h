@@ -49,4 +49,8 @@ typedef enum mop_file_kind {
  * MOP_EIO if it cannot be read. *has_wal says whether the header asks for a WAL. */
 mop_status mop_file_inspect(const char *path, mop_file_kind *kind, bool *wal_mode, mop_err *err);
 
+/* The connection of an opened database, hardened. Borrowed. */
+struct mop_db;
+sqlite3 *mop_db_handle(struct mop_db *db);
+
 #endif

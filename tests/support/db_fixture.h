@@ -11,7 +11,7 @@
 #include "db/store.h"
 #include "profiler/base/rng.h"
 
-/* A fresh directory under $TMPDIR or /tmp; dir has 256 bytes. Fails the test if it cannot. */
+/* A fresh directory under $TMPDIR, /dev/shm or /tmp; dir has 256 bytes. Fails the test if it cannot. */
 void dbfix_dir(char *dir);
 /* Removes the directory and the files in it. */
 void dbfix_remove(const char *dir);
