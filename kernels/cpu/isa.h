@@ -9,7 +9,8 @@ typedef enum mop_isa { MOP_ISA_SCALAR, MOP_ISA_AVX2, MOP_ISA_AVX512, MOP_ISA_COU
 
 #define MOP_ISA_ALL ((1u << MOP_ISA_COUNT) - 1u)
 
-/* Levels that the CPU and the operating system both offer (CPUID by cpuinfo, XCR0 as the last word). */
+/* Levels that the CPU and the operating system both offer (CPUID by cpuinfo, XCR0 as the last
+ * word). */
 unsigned mop_isa_detect(void);
 
 /* The highest level in detect & mask. */

@@ -2,8 +2,8 @@
  *
  * Activations are NHWC float32 without padding between pixels. Constants are packed once at plan
  * time. A kernel's work is cut into units; units write disjoint parts of the output, any range
- * [begin, end) may run on any thread in any order, and a range writes exactly its own part and reads
- * nothing past the end of any buffer. Kernels never fail and never allocate. */
+ * [begin, end) may run on any thread in any order, and a range writes exactly its own part and
+ * reads nothing past the end of any buffer. Kernels never fail and never allocate. */
 #ifndef KERNELS_CPU_KERNEL_H
 #define KERNELS_CPU_KERNEL_H
 
@@ -25,8 +25,8 @@ typedef struct mop_cpu_kernel {
     const char *name; /* the data sheet: "gemm_6x16" */
     mop_op op;
     mop_isa isa;
-    bool (*fits)(const mop_op_inst *inst);            /* shapes and epilogue it can do */
-    size_t (*packed_bytes)(const mop_op_inst *inst);  /* NULL: nothing is packed */
+    bool (*fits)(const mop_op_inst *inst);           /* shapes and epilogue it can do */
+    size_t (*packed_bytes)(const mop_op_inst *inst); /* NULL: nothing is packed */
     void (*pack)(const mop_op_inst *inst, const float *const w[MOP_MAX_WEIGHTS], void *packed);
     size_t (*scratch_bytes)(const mop_op_inst *inst); /* per thread; NULL: none */
     int64_t (*units)(const mop_op_inst *inst);        /* >= 1 */
@@ -37,7 +37,8 @@ typedef struct mop_cpu_kernel {
 /* All kernels of this build, slowest first; *n receives how many. */
 const mop_cpu_kernel *const *mop_cpu_kernels(size_t *n);
 
-/* The last listed kernel that fits inst within the isa mask; NULL if none does (a missing operator). */
+/* The last listed kernel that fits inst within the isa mask; NULL if none does (a missing
+ * operator). */
 const mop_cpu_kernel *mop_cpu_kernel_choose(const mop_op_inst *inst, unsigned isa_mask);
 
 #endif

@@ -1,0 +1,47 @@
+#include "kernels/cpu/kernel.h"
+
+#include "kernels/cpu/peak.h"
+
+#define MOP_KERNEL_ROW(name)                                                                       \
+    extern const mop_cpu_kernel mop_cpu_##name##_scalar, mop_cpu_##name##_avx2,                    \
+        mop_cpu_##name##_avx512;
+#include "kernels/cpu/kernels.def"
+#undef MOP_KERNEL_ROW
+
+extern const mop_peak_kernel mop_cpu_peak_scalar, mop_cpu_peak_avx2, mop_cpu_peak_avx512;
+
+static const mop_cpu_kernel *const kernels[] = {
+#define MOP_KERNEL_ROW(name) &mop_cpu_##name##_scalar,
+#include "kernels/cpu/kernels.def"
+#undef MOP_KERNEL_ROW
+#define MOP_KERNEL_ROW(name) &mop_cpu_##name##_avx2,
+#include "kernels/cpu/kernels.def"
+#undef MOP_KERNEL_ROW
+#define MOP_KERNEL_ROW(name) &mop_cpu_##name##_avx512,
+#include "kernels/cpu/kernels.def"
+#undef MOP_KERNEL_ROW
+};
+
+const mop_cpu_kernel *const *mop_cpu_kernels(size_t *n)
+{
+    *n = sizeof kernels / sizeof kernels[0];
+    return kernels;
+}
+
+const mop_cpu_kernel *mop_cpu_kernel_choose(const mop_op_inst *inst, unsigned isa_mask)
+{
+    const unsigned usable = (mop_isa_detect() & isa_mask) | 1u << MOP_ISA_SCALAR;
+    for (size_t i = sizeof kernels / sizeof kernels[0]; i-- > 0;) {
+        const mop_cpu_kernel *k = kernels[i];
+        if (k->op == inst->op && (usable & 1u << k->isa) != 0 && k->fits(inst))
+            return k;
+    }
+    return NULL;
+}
+
+const mop_peak_kernel *mop_cpu_peak(mop_isa isa)
+{
+    static const mop_peak_kernel *const loops[MOP_ISA_COUNT] = {
+        &mop_cpu_peak_scalar, &mop_cpu_peak_avx2, &mop_cpu_peak_avx512};
+    return loops[isa];
+}

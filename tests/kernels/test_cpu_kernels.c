@@ -1,0 +1,381 @@
+/* Every CPU kernel against the float64 reference, in the manner of dav1d's checkasm. With --bench
+ * [substring] it measures instead. MOP_TEST_SEED replays a seed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cpu/kernel.h"
+#include "profiler/base/alloc.h"
+#include "profiler/base/rng.h"
+#include "tests/support/guard.h"
+#include "tests/support/kernel_bench.h"
+#include "tests/support/kernel_cases.h"
+
+enum { FILL = 0xa5, MAX_SLICES = 7 };
+
+static const uint32_t poison = 0x7fc0dead; /* a NaN with a payload that arithmetic does not make */
+
+static uint64_t seed_of_run(void)
+{
+    const char *text = getenv("MOP_TEST_SEED");
+    return text != NULL ? strtoull(text, NULL, 0) : 20250601;
+}
+
+/* Everything one trial owns. */
+typedef struct trial {
+    const mop_cpu_kernel *kernel;
+    mop_op_inst inst;
+    char name[256];
+    mop_guard in[MOP_MAX_IN], w[MOP_MAX_WEIGHTS], packed, scratch, out;
+    float *merged; /* the slices' outputs together */
+    size_t n_out;
+} trial;
+
+static void fill_poison(float *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(&p[i], &poison, sizeof poison);
+}
+
+static bool is_poison(const float *p)
+{
+    return memcmp(p, &poison, sizeof poison) == 0;
+}
+
+static mop_guard random_guard(int64_t n, mop_rng *rng, mop_weight_init init, bool in_unit)
+{
+    mop_guard g = mop_guard_alloc((size_t)n * sizeof(float), sizeof(float), FILL);
+    float *x = g.data;
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = (float)mop_rng_normal(rng);
+        if (in_unit || init == MOP_INIT_VARIANCE)
+            x[i] = (float)(0.1 + 0.8 * mop_rng_uniform(rng));
+    }
+    return g;
+}
+
+static trial trial_make(const mop_cpu_kernel *kernel, const mop_op_inst *inst, mop_rng *rng)
+{
+    const bool is_dynamic = inst->op == MOP_OP_DYRELU || inst->op == MOP_OP_DYSHIFTMAX;
+    trial t = {.kernel = kernel, .inst = *inst};
+    mop_weight_desc desc[MOP_MAX_WEIGHTS];
+    const float *w[MOP_MAX_WEIGHTS] = {0};
+    const uint32_t n_w = mop_op_weights(inst, desc);
+    mop_kernel_case_name(inst, t.name, sizeof t.name);
+    for (uint32_t i = 0; i < inst->n_in; i++)
+        t.in[i] =
+            random_guard(mop_shape_elems(inst->in[i]), rng, MOP_INIT_KERNEL, is_dynamic && i == 1);
+    for (uint32_t i = 0; i < n_w; i++) {
+        t.w[i] = random_guard(desc[i].elems, rng, desc[i].init, false);
+        w[i] = t.w[i].data;
+    }
+    if (kernel->packed_bytes != NULL) {
+        t.packed = mop_guard_alloc(kernel->packed_bytes(inst), MOP_ALIGN, FILL);
+        kernel->pack(inst, w, t.packed.data);
+        assert_true(mop_guard_intact(&t.packed, FILL));
+    }
+    if (kernel->scratch_bytes != NULL)
+        t.scratch = mop_guard_alloc(kernel->scratch_bytes(inst), MOP_ALIGN, FILL);
+    t.n_out = (size_t)mop_shape_elems(inst->out);
+    t.out = mop_guard_alloc(t.n_out * sizeof(float), sizeof(float), FILL);
+    t.merged = mop_calloc(t.n_out, sizeof(float), NULL);
+    assert_non_null(t.merged);
+    fill_poison(t.merged, t.n_out);
+    return t;
+}
+
+static void trial_free(trial *t)
+{
+    for (int i = 0; i < MOP_MAX_IN; i++)
+        if (t->in[i].map != NULL)
+            mop_guard_free(&t->in[i]);
+    for (int i = 0; i < MOP_MAX_WEIGHTS; i++)
+        if (t->w[i].map != NULL)
+            mop_guard_free(&t->w[i]);
+    if (t->packed.map != NULL)
+        mop_guard_free(&t->packed);
+    if (t->scratch.map != NULL)
+        mop_guard_free(&t->scratch);
+    mop_guard_free(&t->out);
+    free(t->merged);
+}
+
+/* Units [begin, end) on a poisoned output and with foreign scratch. */
+static void run_slice(trial *t, int64_t begin, int64_t end)
+{
+    mop_args args = {.inst = &t->inst,
+                     .packed = t->packed.data,
+                     .out = t->out.data,
+                     .scratch = t->scratch.data,
+                     .begin = begin,
+                     .end = end};
+    for (uint32_t i = 0; i < t->inst.n_in; i++)
+        args.in[i] = t->in[i].data;
+    if (t->scratch.data != NULL)
+        memset(t->scratch.data, 0xff, t->scratch.bytes); /* NaN */
+    fill_poison(t->out.data, t->n_out);
+    t->kernel->run(&args);
+}
+
+/* All units in random slices, in random order, into t->merged. Returns whether the slices were
+ * disjoint and left nothing out. */
+static bool run_slices(trial *t, mop_rng *rng)
+{
+    const int64_t units = t->kernel->units(&t->inst);
+    const uint32_t n =
+        1 + (uint32_t)mop_rng_below(rng, units < MAX_SLICES ? (uint64_t)units : MAX_SLICES);
+    uint32_t order[MAX_SLICES + 1];
+    const float *out = t->out.data;
+    for (uint32_t i = 0; i < n; i++)
+        order[i] = i;
+    mop_rng_shuffle(rng, order, n);
+    for (uint32_t i = 0; i < n; i++) {
+        run_slice(t, units * order[i] / n, units * (order[i] + 1) / n);
+        for (size_t j = 0; j < t->n_out; j++) {
+            if (is_poison(&out[j]))
+                continue;
+            if (!is_poison(&t->merged[j]))
+                return false;
+            t->merged[j] = out[j];
+        }
+    }
+    for (size_t j = 0; j < t->n_out; j++)
+        if (is_poison(&t->merged[j]))
+            return false;
+    return true;
+}
+
+/* Largest |error| / bound of t->merged; infinite for a NaN or an error where the bound is 0. */
+static double worst_error(const trial *t)
+{
+    double *in[MOP_MAX_IN] = {0}, worst = 0;
+    double *out = mop_calloc(t->n_out, sizeof(double), NULL);
+    double *bound = mop_calloc(t->n_out, sizeof(double), NULL);
+    mop_ref_args ref = {.inst = &t->inst, .out = out, .bound = bound};
+    assert_non_null(out);
+    assert_non_null(bound);
+    for (uint32_t i = 0; i < t->inst.n_in; i++) {
+        const size_t n = (size_t)mop_shape_elems(t->inst.in[i]);
+        const float *x = t->in[i].data;
+        in[i] = mop_calloc(n, sizeof(double), NULL);
+        assert_non_null(in[i]);
+        for (size_t j = 0; j < n; j++)
+            in[i][j] = (double)x[j];
+        ref.in[i] = in[i];
+    }
+    for (int i = 0; i < MOP_MAX_WEIGHTS; i++)
+        ref.w[i] = t->w[i].data;
+    mop_op_reference(&ref);
+    for (size_t j = 0; j < t->n_out; j++) {
+        const double err = fabs((double)t->merged[j] - out[j]);
+        const double ratio = err == 0 ? 0 : err <= bound[j] ? err / bound[j] : INFINITY;
+        worst = ratio > worst ? ratio : worst;
+    }
+    for (int i = 0; i < MOP_MAX_IN; i++)
+        free(in[i]);
+    free(out);
+    free(bound);
+    return worst;
+}
+
+static void expect(bool claim, const char *what, const trial *t, uint64_t seed)
+{
+    if (!claim)
+        fail_msg("%s/%s: %s (%s; MOP_TEST_SEED=%llu)", t->kernel->name,
+                 mop_isa_name(t->kernel->isa), what, t->name, (unsigned long long)seed);
+}
+
+static double try_case(const mop_cpu_kernel *kernel, size_t i, uint64_t seed)
+{
+    mop_rng rng;
+    mop_rng_init(&rng, seed, i);
+    const mop_op_inst inst = mop_kernel_case(kernel, i, &rng);
+    trial t = trial_make(kernel, &inst, &rng);
+    double worst;
+    expect(run_slices(&t, &rng), "slices overlap or leave something out", &t, seed);
+    run_slice(&t, 0, kernel->units(&inst));
+    expect(memcmp(t.merged, t.out.data, t.n_out * sizeof(float)) == 0,
+           "slices and the whole differ", &t, seed);
+    expect(mop_guard_intact(&t.out, FILL), "written in front of the output", &t, seed);
+    worst = worst_error(&t);
+    expect(worst <= 1, "outside the bound of the reference", &t, seed);
+    trial_free(&t);
+    return worst;
+}
+
+static void every_kernel_agrees_with_the_reference_within_its_bound(void **state)
+{
+    const uint64_t seed = seed_of_run();
+    const unsigned here = mop_isa_detect();
+    size_t n;
+    const mop_cpu_kernel *const *kernels = mop_cpu_kernels(&n);
+    (void)state;
+    printf("seed %llu\n", (unsigned long long)seed);
+    for (size_t k = 0; k < n; k++) {
+        double worst = 0;
+        if ((here & 1u << kernels[k]->isa) == 0)
+            continue;
+        for (size_t i = 0; i < mop_kernel_cases(kernels[k]); i++) {
+            const double w = try_case(kernels[k], i, seed);
+            worst = w > worst ? w : worst;
+        }
+        printf("%s/%s: %zu cases, worst error %.3f of its bound\n", kernels[k]->name,
+               mop_isa_name(kernels[k]->isa), mop_kernel_cases(kernels[k]), worst);
+    }
+}
+
+/* A skip of its own for each level, so that absent hardware is seen and not passed. */
+static void level_runs_here(mop_isa isa)
+{
+    if ((mop_isa_detect() & 1u << isa) == 0) {
+        printf("skip: this machine has no %s, its kernels were compiled and not run\n",
+               mop_isa_name(isa));
+        skip();
+    }
+}
+
+static void avx2_kernels_were_run(void **state)
+{
+    (void)state;
+    level_runs_here(MOP_ISA_AVX2);
+}
+
+static void avx512_kernels_were_run(void **state)
+{
+    (void)state;
+    level_runs_here(MOP_ISA_AVX512);
+}
+
+static void kernels_of_a_level_come_after_those_of_lower_levels(void **state)
+{
+    size_t n;
+    const mop_cpu_kernel *const *kernels = mop_cpu_kernels(&n);
+    (void)state;
+    for (size_t i = 1; i < n; i++)
+        assert_true(kernels[i - 1]->isa <= kernels[i]->isa);
+}
+
+static void every_operator_has_a_kernel_at_every_mask(void **state)
+{
+    size_t n;
+    const mop_cpu_kernel *const *kernels = mop_cpu_kernels(&n);
+    (void)state;
+    for (unsigned mask = 0; mask <= MOP_ISA_ALL; mask++) {
+        for (size_t k = 0; k < n; k++) {
+            mop_rng rng;
+            mop_rng_init(&rng, seed_of_run(), k);
+            const mop_op_inst inst = mop_kernel_case(kernels[k], 50, &rng);
+            const mop_cpu_kernel *chosen = mop_cpu_kernel_choose(&inst, mask);
+            assert_non_null(chosen);
+            assert_true(chosen->fits(&inst));
+            assert_true(chosen->isa <= mop_isa_best(mask));
+        }
+    }
+}
+
+/* Dense sweep over the values that matter: steps of about 2^-12 of the value, both signs. */
+static size_t sweep(float *x)
+{
+    size_t n = 0;
+    for (uint32_t bits = 0x37800000; bits < 0x43200000; bits += 2048) { /* 1.5e-5 to 160 */
+        float v;
+        memcpy(&v, &bits, sizeof v);
+        if (x != NULL)
+            x[n] = v, x[n + 1] = -v;
+        n += 2;
+    }
+    return n;
+}
+
+/* Errors stated in kernels/cpu/vmath.h: `relative` of the value where it is a normal number,
+ * nothing else beside the smallest normal number. */
+static void hold_activation(mop_act act, double relative, double of_x)
+{
+    const size_t n = sweep(NULL);
+    float *x = mop_calloc(n, sizeof *x, NULL), *y = mop_calloc(n, sizeof *y, NULL);
+    mop_op_inst inst = {.op = MOP_OP_ACT, .n_in = 1, .in = {{1, 1, 1, (int32_t)n}}};
+    mop_args args = {.inst = &inst, .out = y, .end = 1};
+    assert_true(x != NULL && y != NULL);
+    (void)sweep(x);
+    args.in[0] = x;
+    inst.params.act = act;
+    assert_int_equal(mop_op_infer(&inst, NULL), MOP_OK);
+    for (unsigned level = 0; level < MOP_ISA_COUNT; level++) {
+        double worst = 0, at = 0;
+        const mop_cpu_kernel *k = mop_cpu_kernel_choose(&inst, 1u << level);
+        if (k->isa != (mop_isa)level)
+            continue; /* not offered here */
+        k->run(&args);
+        for (size_t i = 0; i < n; i++) {
+            const double want = mop_act_eval(act, (double)x[i]);
+            const double allowed = relative * FLT_EPSILON * fabs(want) +
+                                   of_x * FLT_EPSILON * fabs((double)x[i]) +
+                                   2 * (double)FLT_MIN * fmax(1, fabs((double)x[i]));
+            const double ratio = fabs((double)y[i] - want) / allowed;
+            worst = ratio > worst ? ratio : worst;
+            at = ratio == worst ? (double)x[i] : at;
+        }
+        printf("%s/%s: %.2f of the stated error, at %g\n", mop_act_name(act), mop_isa_name(k->isa),
+               worst, at);
+        assert_true(worst <= 1);
+    }
+    free(x);
+    free(y);
+}
+
+static void activations_keep_their_stated_errors(void **state)
+{
+    (void)state;
+    hold_activation(MOP_ACT_SIGMOID, 4, 0);
+    hold_activation(MOP_ACT_SILU, 4, 0);
+    hold_activation(MOP_ACT_GELU, 4, 4);
+    hold_activation(MOP_ACT_GELU_TANH, 4, 4);
+    hold_activation(MOP_ACT_HARDSIGMOID, 2, 0);
+    hold_activation(MOP_ACT_HARDSWISH, 3, 0);
+    hold_activation(MOP_ACT_RELU, 0, 0);
+    hold_activation(MOP_ACT_RELU6, 0, 0);
+}
+
+static void activations_pass_nan(void **state)
+{
+    float x[19], y[19];
+    mop_op_inst inst = {.op = MOP_OP_ACT, .n_in = 1, .in = {{1, 1, 1, 19}}};
+    const mop_args args = {.inst = &inst, .in = {x}, .out = y, .end = 1};
+    (void)state;
+    for (int i = 0; i < 19; i++)
+        x[i] = NAN;
+    for (int act = MOP_ACT_NONE + 1; act < MOP_ACT_COUNT; act++) {
+        inst.params.act = (mop_act)act;
+        assert_int_equal(mop_op_infer(&inst, NULL), MOP_OK);
+        for (unsigned level = 0; level < MOP_ISA_COUNT; level++) {
+            mop_cpu_kernel_choose(&inst, 1u << level)->run(&args);
+            for (int i = 0; i < 19; i++)
+                assert_true(isnan(y[i]));
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kernels_of_a_level_come_after_those_of_lower_levels),
+        cmocka_unit_test(every_operator_has_a_kernel_at_every_mask),
+        cmocka_unit_test(activations_keep_their_stated_errors),
+        cmocka_unit_test(activations_pass_nan),
+        cmocka_unit_test(every_kernel_agrees_with_the_reference_within_its_bound),
+        cmocka_unit_test(avx2_kernels_were_run),
+        cmocka_unit_test(avx512_kernels_were_run),
+    };
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0)
+        return mop_kernel_bench(argc > 2 ? argv[2] : NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,10 @@
+/* Benchmark of CPU kernels on real layer shapes. */
+#ifndef TESTS_SUPPORT_KERNEL_BENCH_H
+#define TESTS_SUPPORT_KERNEL_BENCH_H
+
+/* Prints for each shape the kernel chosen, best time, GFLOP/s and the fraction of the peak measured
+ * before and after. Lines whose name does not contain `pick` are left out (NULL: none is). Returns
+ * the exit status. */
+int mop_kernel_bench(const char *pick);
+
+#endif
