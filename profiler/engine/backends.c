@@ -1,0 +1,37 @@
+#include "profiler/engine/backend.h"
+
+#include <string.h>
+
+#include "profiler/base/text.h"
+
+#define MOP_BACKEND_ROW(id) extern const mop_backend mop_backend_##id;
+#include "profiler/engine/backends.def"
+#undef MOP_BACKEND_ROW
+
+static const mop_backend *const backends[] = {
+#define MOP_BACKEND_ROW(id) &mop_backend_##id,
+#include "profiler/engine/backends.def"
+#undef MOP_BACKEND_ROW
+};
+
+enum { BACKENDS = sizeof backends / sizeof backends[0] };
+
+const mop_backend *mop_backend_at(size_t i)
+{
+    return i < BACKENDS ? backends[i] : NULL;
+}
+
+const mop_backend *mop_backend_find(const char *id, mop_err *err)
+{
+    const char *ids[BACKENDS], *nearest;
+    for (size_t i = 0; i < BACKENDS; i++) {
+        ids[i] = backends[i]->id;
+        if (strcmp(ids[i], id) == 0)
+            return backends[i];
+    }
+    nearest = mop_nearest(id, ids, BACKENDS);
+    (void)mop_fail(err, MOP_EINVAL, "there is no back end '%s'%s%s%s", id,
+                   nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                   nearest != NULL ? "'?" : "");
+    return NULL;
+}
