@@ -1,0 +1,89 @@
+/* One Vulkan device opened for compute: instance, queue, memory, and the pipelines made so far.
+ *
+ * Order of calls: mop_vk_open, then buffers (memory.h) and pipelines (pipeline.h), then
+ * mop_vk_close, after everything made from the context has been freed. One thread at a time. */
+#ifndef KERNELS_VK_CONTEXT_H
+#define KERNELS_VK_CONTEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/vk/loader.h"
+
+/* Bindings of every shader of the project; one layout serves all pipelines. */
+enum {
+    MOP_VK_BIND_OUT = 0,     /* storage buffer */
+    MOP_VK_BIND_IN = 1,      /* and 2, 3: uniform texel buffers, rgba32f */
+    MOP_VK_BIND_WEIGHTS = 4, /* uniform texel buffer, rgba32f */
+    MOP_VK_BINDINGS = 5
+};
+
+/* What decides which shader does a node's work and how it is cut into workgroups. */
+typedef struct mop_vk_caps {
+    uint32_t lanes;   /* invocations of a workgroup: the subgroup size where that is usable */
+    bool shuffle;     /* a workgroup of `lanes` invocations is one subgroup that can shuffle */
+    bool is_software; /* a CPU pretending to be a GPU */
+    uint32_t max_groups[3];
+    uint32_t max_texels; /* elements of one texel buffer view */
+    uint32_t max_range;  /* bytes of one storage buffer */
+} mop_vk_caps;
+
+typedef struct mop_vk_options {
+    const char
+        *selector; /* index, name substring or uuid; NULL: discrete > integrated > virtual > cpu */
+    int threads;   /* of a software device; 0 leaves the choice to it */
+    bool validate; /* core and synchronization validation */
+    bool force_staging; /* copy through staging buffers even where memory is shared */
+} mop_vk_options;
+
+typedef struct mop_vk_device_info {
+    char name[128];
+    char driver[128]; /* "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)" */
+    char uuid[40];    /* hexadecimal */
+    VkPhysicalDeviceType type;
+} mop_vk_device_info;
+
+struct mop_vk_pipelines;
+
+typedef struct mop_vk {
+    void *lib;
+    mop_vk_fn fn;
+    VkInstance instance;
+    VkDebugUtilsMessengerEXT messenger;
+    VkPhysicalDevice physical;
+    VkDevice device;
+    VkQueue queue;
+    uint32_t family;
+    VkPhysicalDeviceLimits limits;
+    VkPhysicalDeviceMemoryProperties memory;
+    uint32_t timestamp_bits; /* 0: no timestamps on this queue */
+    mop_vk_device_info info;
+    mop_vk_caps caps;
+    uint32_t required_subgroup; /* asked for at pipeline creation; 0: not asked */
+    bool is_shared; /* buffers are mapped and used in place; otherwise they are staged */
+    bool is_lost;   /* sticky */
+    int threads;
+    uint32_t n_messages;     /* validation warnings and errors */
+    char first_message[512]; /* the first of them */
+    VkDescriptorSetLayout set_layout;
+    VkPipelineLayout layout;
+    VkPipelineCache cache;
+    struct mop_vk_pipelines *pipelines;
+} mop_vk;
+
+/* MOP_ENODEV with the reason where there is no loader, driver, device, layer or matching selector.
+ */
+mop_status mop_vk_open(const mop_vk_options *options, mop_vk **out, mop_err *err);
+void mop_vk_close(mop_vk *vk); /* NULL is fine */
+
+/* Fills info[0..cap) in the order of indices and writes how many devices there are. */
+mop_status mop_vk_list(mop_vk_device_info *info, size_t cap, size_t *n, mop_err *err);
+
+/* Status and sentence of a failed Vulkan call; device loss becomes sticky. `what` is the call. */
+mop_status mop_vk_fail(mop_vk *vk, VkResult result, const char *what, mop_err *err);
+
+/* Short name of a result: "VK_ERROR_DEVICE_LOST". */
+const char *mop_vk_result_name(VkResult result);
+
+#endif

@@ -1,0 +1,213 @@
+/* Host side of conv.comp, conv_plain.comp, conv_grouped.comp: tiles, constants, packing. */
+#include "kernels/vk/kernel.h"
+
+/* The tile: pixels per lane, output vec4s, input vec4s per step. Chosen per shape, so that no
+ * output group is idle where a smaller tile divides them. */
+struct tile {
+    uint32_t p, t, u;
+};
+
+static struct tile choose_tile(const mop_vk_caps *caps, const mop_op_inst *inst)
+{
+    const uint32_t o4 = mop_vk_c4(inst->out.c), c4 = mop_vk_c4(inst->in[0].c);
+    struct tile t = {.p = 4, .t = 4, .u = 1};
+    if (caps->shuffle)
+        t = (struct tile){.p = 4, .t = 8, .u = 1};
+    (void)c4;
+    while (t.t > 1 && o4 % t.t != 0 && t.t / 2 >= o4 % t.t && o4 < 4 * t.t)
+        t.t /= 2;
+    while (t.p > 1 && (size_t)inst->out.n * (size_t)inst->out.h * (size_t)inst->out.w <=
+                          (size_t)caps->lanes * (t.p / 2))
+        t.p /= 2;
+    return t;
+}
+
+static bool is_conv(const mop_op_inst *inst)
+{
+    return inst->op == MOP_OP_CONV2D;
+}
+
+static bool fits_plain(const mop_vk_caps *caps, const mop_op_inst *inst)
+{
+    (void)caps;
+    return is_conv(inst) && inst->params.u.conv.groups == 1;
+}
+
+static bool fits_shuffle(const mop_vk_caps *caps, const mop_op_inst *inst)
+{
+    return fits_plain(caps, inst) && caps->shuffle;
+}
+
+static bool fits_grouped(const mop_vk_caps *caps, const mop_op_inst *inst)
+{
+    (void)caps;
+    return is_conv(inst);
+}
+
+/* vec4s of one tile of output groups: the bias, then every tap. */
+static size_t tile_vec4s(const mop_op_inst *inst, struct tile t)
+{
+    const mop_conv_params *p = &inst->params.u.conv;
+    return t.t + (size_t)p->kh * (size_t)p->kw * mop_vk_c4(inst->in[0].c) * 4 * t.t;
+}
+
+static size_t packed_vec4s(const mop_vk_caps *caps, const mop_op_inst *inst)
+{
+    const struct tile t = choose_tile(caps, inst);
+    /* lanes past the last weight of a step load up to a subgroup further */
+    return mop_vk_div_up(mop_vk_c4(inst->out.c), t.t) * tile_vec4s(inst, t) + caps->lanes;
+}
+
+static void pack(const mop_vk_caps *caps, const mop_op_inst *inst,
+                 const float *const w[MOP_MAX_WEIGHTS], float *dst)
+{
+    const mop_conv_params *p = &inst->params.u.conv;
+    const struct tile t = choose_tile(caps, inst);
+    const size_t taps = (size_t)p->kh * (size_t)p->kw, cin = (size_t)inst->in[0].c;
+    const size_t c4 = mop_vk_c4(inst->in[0].c), block = tile_vec4s(inst, t) * 4;
+    for (size_t o = 0; o < (size_t)p->cout; o++) {
+        float *tile = dst + o / (4 * t.t) * block;
+        const size_t lane = o % (4 * t.t); /* vec4 and component inside the tile */
+        if (p->has_bias)
+            tile[lane] = w[1][o];
+        for (size_t tap = 0; tap < taps; tap++)
+            for (size_t c = 0; c < cin; c++)
+                tile[(t.t + ((tap * c4 + c / 4) * 4 + c % 4) * t.t) * 4 + lane] =
+                    w[0][(o * taps + tap) * cin + c];
+    }
+}
+
+static bool may_fall_outside(const mop_op_inst *inst)
+{
+    const mop_conv_params *p = &inst->params.u.conv;
+    const mop_shape in = inst->in[0], out = inst->out;
+    return p->pad_top > 0 || p->pad_left > 0 ||
+           (out.h - 1) * p->stride + (p->kh - 1) * p->dilation >= in.h ||
+           (out.w - 1) * p->stride + (p->kw - 1) * p->dilation >= in.w;
+}
+
+static void dispatch_tiled(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+{
+    const mop_conv_params *p = &inst->params.u.conv;
+    const struct tile t = choose_tile(caps, inst);
+    const mop_shape in = inst->in[0], out = inst->out;
+    const size_t pixels = (size_t)out.n * (size_t)out.h * (size_t)out.w;
+    const uint32_t spec[] = {
+        caps->lanes,
+        t.p,
+        t.t,
+        t.u,
+        (uint32_t)in.n,
+        mop_vk_c4(in.c),
+        (uint32_t)in.h,
+        (uint32_t)in.w,
+        (uint32_t)out.c,
+        (uint32_t)out.h,
+        (uint32_t)out.w,
+        (uint32_t)p->kh,
+        (uint32_t)p->kw,
+        (uint32_t)p->stride,
+        (uint32_t)p->dilation,
+        (uint32_t)p->pad_top,
+        (uint32_t)p->pad_left,
+        may_fall_outside(inst),
+        (uint32_t)inst->params.act,
+        inst->params.has_residual,
+    };
+    mop_vk_set(d, spec, sizeof spec / sizeof spec[0]);
+    d->groups[0] = mop_vk_div_up(pixels, caps->lanes * t.p);
+    d->groups[1] = mop_vk_div_up(mop_vk_c4(out.c), t.t);
+    d->groups[2] = 1;
+}
+
+static void dispatch_plain(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+{
+    d->shader = "conv_plain";
+    dispatch_tiled(caps, inst, d);
+}
+
+static void dispatch_shuffle(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+{
+    d->shader = "conv";
+    dispatch_tiled(caps, inst, d);
+}
+
+static size_t grouped_vec4s(const mop_vk_caps *caps, const mop_op_inst *inst)
+{
+    const mop_conv_params *p = &inst->params.u.conv;
+    const size_t taps = (size_t)p->kh * (size_t)p->kw;
+    (void)caps;
+    return mop_vk_c4(inst->out.c) * ((size_t)(inst->in[0].c / p->groups) * taps + 1);
+}
+
+static void pack_grouped(const mop_vk_caps *caps, const mop_op_inst *inst,
+                         const float *const w[MOP_MAX_WEIGHTS], float *dst)
+{
+    const mop_conv_params *p = &inst->params.u.conv;
+    const size_t taps = (size_t)p->kh * (size_t)p->kw;
+    const size_t cg = (size_t)(inst->in[0].c / p->groups);
+    (void)caps;
+    for (size_t o = 0; o < (size_t)p->cout; o++) {
+        float *group = dst + o / 4 * (cg * taps + 1) * 4;
+        if (p->has_bias)
+            group[o % 4] = w[1][o];
+        for (size_t c = 0; c < cg; c++)
+            for (size_t tap = 0; tap < taps; tap++)
+                group[(1 + c * taps + tap) * 4 + o % 4] = w[0][(o * taps + tap) * cg + c];
+    }
+}
+
+static void dispatch_grouped(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+{
+    const mop_conv_params *p = &inst->params.u.conv;
+    const mop_shape in = inst->in[0], out = inst->out;
+    const uint32_t spec[] = {
+        mop_vk_wide(caps),
+        (uint32_t)in.n,
+        (uint32_t)in.c,
+        (uint32_t)in.h,
+        (uint32_t)in.w,
+        (uint32_t)out.c,
+        (uint32_t)out.h,
+        (uint32_t)out.w,
+        (uint32_t)p->kh,
+        (uint32_t)p->kw,
+        (uint32_t)p->stride,
+        (uint32_t)p->dilation,
+        (uint32_t)p->pad_top,
+        (uint32_t)p->pad_left,
+        (uint32_t)p->groups,
+        (uint32_t)inst->params.act,
+        inst->params.has_residual,
+    };
+    d->shader = "conv_grouped";
+    mop_vk_set(d, spec, sizeof spec / sizeof spec[0]);
+    mop_vk_set_groups(d, mop_vk_vec4s(out));
+}
+
+const mop_vk_kernel mop_vk_conv_grouped = {
+    .name = "conv_grouped",
+    .fits = fits_grouped,
+    .packed_vec4s = grouped_vec4s,
+    .pack = pack_grouped,
+    .dispatch = dispatch_grouped,
+    .tile = {1, 1, 8, 4},
+};
+
+const mop_vk_kernel mop_vk_conv_plain = {
+    .name = "conv_plain",
+    .fits = fits_plain,
+    .packed_vec4s = packed_vec4s,
+    .pack = pack,
+    .dispatch = dispatch_plain,
+    .tile = {1, 1, 32, 16},
+};
+
+const mop_vk_kernel mop_vk_conv = {
+    .name = "conv",
+    .fits = fits_shuffle,
+    .packed_vec4s = packed_vec4s,
+    .pack = pack,
+    .dispatch = dispatch_shuffle,
+    .tile = {1, 1, 32, 32},
+};

@@ -1,0 +1,22 @@
+/* The first half of opening a context: loader, instance, validation, choice of the physical device.
+ */
+#ifndef KERNELS_VK_INSTANCE_H
+#define KERNELS_VK_INSTANCE_H
+
+#include "kernels/vk/context.h"
+
+/* Opens the loader and creates the instance (with validation if asked). On failure vk holds what
+ * mop_vk_instance_close() has to undo. */
+mop_status mop_vk_instance_open(mop_vk *vk, const mop_vk_options *options, mop_err *err);
+void mop_vk_instance_close(mop_vk *vk);
+
+/* Allocates and fills *list with the *n physical devices; free() it. MOP_ENODEV if there is none.
+ */
+mop_status mop_vk_enumerate(mop_vk *vk, VkPhysicalDevice **list, uint32_t *n, mop_err *err);
+
+void mop_vk_describe(const mop_vk *vk, VkPhysicalDevice device, mop_vk_device_info *info);
+
+/* Sets vk->physical and vk->info by selector (see mop_vk_options). */
+mop_status mop_vk_select(mop_vk *vk, const char *selector, mop_err *err);
+
+#endif

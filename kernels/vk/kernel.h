@@ -1,0 +1,75 @@
+/* What a Vulkan kernel promises: which operators it does, how it packs their constants, and the one
+ * dispatch that does the work.
+ *
+ * Tensors are NC4HW4 float32 (kernels/vk/shaders/common.glsl); components past the last channel are
+ * zero on entry and on exit. Constants are packed once, in float32, into a texel buffer of vec4. */
+#ifndef KERNELS_VK_KERNEL_H
+#define KERNELS_VK_KERNEL_H
+
+#include <string.h>
+
+#include "kernels/op.h"
+#include "kernels/vk/context.h"
+#include "kernels/vk/pipeline.h"
+
+typedef struct mop_vk_kernel {
+    const char *name; /* the data sheet and kernel_name() */
+    bool (*fits)(const mop_vk_caps *caps, const mop_op_inst *inst);
+    /* vec4s of packed constants; NULL: none */
+    size_t (*packed_vec4s)(const mop_vk_caps *caps, const mop_op_inst *inst);
+    /* Writes the packed constants to dst, zeroed before. */
+    void (*pack)(const mop_vk_caps *caps, const mop_op_inst *inst,
+                 const float *const w[MOP_MAX_WEIGHTS], float *dst);
+    void (*dispatch)(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d);
+    mop_shape tile; /* its own tile (pixels in h, w; channels in c), for tests to straddle */
+} mop_vk_kernel;
+
+/* Row i of shaders.def, or NULL past the end. */
+const mop_vk_kernel *mop_vk_kernel_at(size_t i);
+
+/* The last row that fits; NULL if none does. */
+const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst);
+
+/* Groups of four channels. */
+static inline uint32_t mop_vk_c4(int32_t channels)
+{
+    return ((uint32_t)channels + 3) / 4;
+}
+
+/* vec4s of a tensor; a valid shape never overflows. */
+static inline size_t mop_vk_vec4s(mop_shape s)
+{
+    return (size_t)s.n * mop_vk_c4(s.c) * (size_t)s.h * (size_t)s.w;
+}
+
+static inline uint32_t mop_vk_div_up(size_t a, uint32_t b)
+{
+    return (uint32_t)((a + b - 1) / b);
+}
+
+/* Workgroup size of shaders that do not depend on subgroups: a subgroup on a software device, where
+ * a wider one gains nothing, 64 on a GPU (guaranteed is 128). */
+static inline uint32_t mop_vk_wide(const mop_vk_caps *caps)
+{
+    return caps->is_software ? caps->lanes : 64;
+}
+
+/* Sets the constants of d. */
+static inline void mop_vk_set(mop_vk_dispatch *d, const uint32_t *spec, size_t n)
+{
+    d->n_spec = (uint32_t)n;
+    memcpy(d->spec, spec, n * sizeof spec[0]);
+}
+
+/* One invocation per item, spec[0] of them in a workgroup. */
+static inline void mop_vk_set_groups(mop_vk_dispatch *d, size_t items)
+{
+    d->groups[0] = mop_vk_div_up(items, d->spec[0]);
+    d->groups[1] = d->groups[2] = 1;
+}
+
+/* NHWC to NC4HW4 and back; tails are written as zero. */
+void mop_vk_from_nhwc(mop_shape s, const float *src, float *dst);
+void mop_vk_to_nhwc(mop_shape s, const float *src, float *dst);
+
+#endif

@@ -1,0 +1,74 @@
+#include "kernels/vk/kernel.h"
+
+#include <string.h>
+
+#define MOP_VK_KERNEL_ROW(id) extern const mop_vk_kernel mop_vk_##id;
+#include "kernels/vk/shaders.def"
+#undef MOP_VK_KERNEL_ROW
+
+static const mop_vk_kernel *const rows[] = {
+#define MOP_VK_KERNEL_ROW(id) &mop_vk_##id,
+#include "kernels/vk/shaders.def"
+#undef MOP_VK_KERNEL_ROW
+};
+
+const mop_vk_kernel *mop_vk_kernel_at(size_t i)
+{
+    return i < sizeof rows / sizeof rows[0] ? rows[i] : NULL;
+}
+
+/* A tensor or grid beyond what the device can address is not offered. */
+static bool within_limits(const mop_vk_caps *caps, const mop_op_inst *inst,
+                          const mop_vk_kernel *kernel)
+{
+    mop_vk_dispatch d = {0};
+    size_t most = mop_vk_vec4s(inst->out);
+    for (uint32_t i = 0; i < inst->n_in; i++)
+        most = mop_vk_vec4s(inst->in[i]) > most ? mop_vk_vec4s(inst->in[i]) : most;
+    if (kernel->packed_vec4s != NULL && kernel->packed_vec4s(caps, inst) > most)
+        most = kernel->packed_vec4s(caps, inst);
+    kernel->dispatch(caps, inst, &d);
+    for (int i = 0; i < 3; i++)
+        if (d.groups[i] > caps->max_groups[i])
+            return false;
+    return most <= caps->max_texels && most * 16 <= caps->max_range;
+}
+
+const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst)
+{
+    for (size_t i = sizeof rows / sizeof rows[0]; i-- > 0;)
+        if (rows[i]->fits(caps, inst) && within_limits(caps, inst, rows[i]))
+            return rows[i];
+    return NULL;
+}
+
+void mop_vk_from_nhwc(mop_shape s, const float *src, float *dst)
+{
+    const size_t pixels = (size_t)s.h * (size_t)s.w, c = (size_t)s.c, c4 = mop_vk_c4(s.c);
+    for (size_t n = 0; n < (size_t)s.n; n++) {
+        for (size_t g = 0; g < c4; g++) {
+            const size_t used = c - 4 * g < 4 ? c - 4 * g : 4;
+            float *out = dst + (n * c4 + g) * pixels * 4;
+            const float *in = src + n * pixels * c + 4 * g;
+            for (size_t p = 0; p < pixels; p++) {
+                const float zero[4] = {0};
+                memcpy(out + 4 * p, zero, sizeof zero);
+                memcpy(out + 4 * p, in + p * c, used * sizeof(float));
+            }
+        }
+    }
+}
+
+void mop_vk_to_nhwc(mop_shape s, const float *src, float *dst)
+{
+    const size_t pixels = (size_t)s.h * (size_t)s.w, c = (size_t)s.c, c4 = mop_vk_c4(s.c);
+    for (size_t n = 0; n < (size_t)s.n; n++) {
+        for (size_t g = 0; g < c4; g++) {
+            const size_t used = c - 4 * g < 4 ? c - 4 * g : 4;
+            const float *in = src + (n * c4 + g) * pixels * 4;
+            float *out = dst + n * pixels * c + 4 * g;
+            for (size_t p = 0; p < pixels; p++)
+                memcpy(out + p * c, in + 4 * p, used * sizeof(float));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+#include "kernels/vk/loader.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+static const char *const names[] = {"libvulkan.so.1", "libvulkan.so", "libvulkan.dylib",
+                                    "libMoltenVK.dylib"};
+
+mop_status mop_vk_loader_open(void **lib, mop_vk_fn *fn, mop_err *err)
+{
+    void *handle = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && handle == NULL; i++)
+        handle = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+    if (handle == NULL)
+        return mop_fail(err, MOP_ENODEV,
+                        "no Vulkan device (there is no Vulkan loader: libvulkan.so.1 not found)");
+    void *symbol = dlsym(handle, "vkGetInstanceProcAddr");
+    if (symbol == NULL) {
+        dlclose(handle);
+        return mop_fail(err, MOP_ENODEV,
+                        "no Vulkan device (the Vulkan loader lacks vkGetInstanceProcAddr)");
+    }
+    mop_vk_fn t = {0};
+    memcpy(&t.GetInstanceProcAddr, &symbol, sizeof symbol); /* POSIX: same size, no cast in ISO C */
+    const char *missing = NULL;
+#define MOP_VK_GLOBAL(name)                                                                        \
+    t.name = (PFN_vk##name)t.GetInstanceProcAddr(NULL, "vk" #name);                                \
+    if (t.name == NULL)                                                                            \
+        missing = "vk" #name;
+#define MOP_VK_INSTANCE(name)
+#define MOP_VK_INSTANCE_OPT(name)
+#define MOP_VK_DEVICE(name)
+#include "kernels/vk/functions.def"
+#undef MOP_VK_GLOBAL
+#undef MOP_VK_INSTANCE
+#undef MOP_VK_INSTANCE_OPT
+#undef MOP_VK_DEVICE
+    t.EnumerateInstanceVersion =
+        (PFN_vkEnumerateInstanceVersion)t.GetInstanceProcAddr(NULL, "vkEnumerateInstanceVersion");
+    if (missing != NULL) {
+        dlclose(handle);
+        return mop_fail(err, MOP_ENODEV, "no Vulkan device (the Vulkan loader lacks %s)", missing);
+    }
+    *fn = t;
+    *lib = handle;
+    return MOP_OK;
+}
+
+void mop_vk_loader_close(void *lib)
+{
+    if (lib != NULL)
+        dlclose(lib);
+}
+
+mop_status mop_vk_load_instance(mop_vk_fn *fn, VkInstance instance, mop_err *err)
+{
+    const char *missing = NULL;
+#define MOP_VK_GLOBAL(name)
+#define MOP_VK_INSTANCE_OPT(name)                                                                  \
+    fn->name = (PFN_vk##name)fn->GetInstanceProcAddr(instance, "vk" #name);
+#define MOP_VK_INSTANCE(name)                                                                      \
+    MOP_VK_INSTANCE_OPT(name)                                                                      \
+    if (fn->name == NULL)                                                                          \
+        missing = "vk" #name;
+#define MOP_VK_DEVICE(name)
+#include "kernels/vk/functions.def"
+#undef MOP_VK_GLOBAL
+#undef MOP_VK_INSTANCE
+#undef MOP_VK_INSTANCE_OPT
+#undef MOP_VK_DEVICE
+    if (missing != NULL)
+        return mop_fail(err, MOP_ENODEV, "no Vulkan device (the instance lacks %s)", missing);
+    return MOP_OK;
+}
+
+mop_status mop_vk_load_device(mop_vk_fn *fn, VkDevice device, mop_err *err)
+{
+    const char *missing = NULL;
+#define MOP_VK_GLOBAL(name)
+#define MOP_VK_INSTANCE(name)
+#define MOP_VK_INSTANCE_OPT(name)
+#define MOP_VK_DEVICE(name)                                                                        \
+    fn->name = (PFN_vk##name)fn->GetDeviceProcAddr(device, "vk" #name);                            \
+    if (fn->name == NULL)                                                                          \
+        missing = "vk" #name;
+#include "kernels/vk/functions.def"
+#undef MOP_VK_GLOBAL
+#undef MOP_VK_INSTANCE
+#undef MOP_VK_INSTANCE_OPT
+#undef MOP_VK_DEVICE
+    if (missing != NULL)
+        return mop_fail(err, MOP_ENODEV, "the Vulkan device lacks %s", missing);
+    return MOP_OK;
+}

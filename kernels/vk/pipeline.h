@@ -1,0 +1,30 @@
+/* Compute pipelines, one per (shader, specialisation constants), shared by all plans of a context.
+ */
+#ifndef KERNELS_VK_PIPELINE_H
+#define KERNELS_VK_PIPELINE_H
+
+#include "kernels/vk/context.h"
+
+enum { MOP_VK_SPEC_MAX = 24 };
+
+/* One dispatch: the shader, its constants (constant_id i is spec[i]; id 0 is the workgroup's size
+ * in x) and the number of workgroups. */
+typedef struct mop_vk_dispatch {
+    const char *shader; /* file stem in kernels/vk/shaders */
+    uint32_t n_spec;
+    uint32_t spec[MOP_VK_SPEC_MAX];
+    uint32_t groups[3];
+} mop_vk_dispatch;
+
+/* Descriptor set layout, pipeline layout and pipeline cache of the context. MOP_ENODEV in a build
+ * without shaders. */
+mop_status mop_vk_pipelines_init(mop_vk *vk, mop_err *err);
+void mop_vk_pipelines_release(mop_vk *vk);
+
+/* The pipeline for d's shader and constants, made at its first use. Borrowed from the context. */
+mop_status mop_vk_pipeline_get(mop_vk *vk, const mop_vk_dispatch *d, VkPipeline *out, mop_err *err);
+
+/* How many distinct pipelines the context holds. */
+uint32_t mop_vk_pipeline_count(const mop_vk *vk);
+
+#endif

@@ -1,0 +1,71 @@
+// What every shader shares. Tensors are NC4HW4: element (n, c, y, x) is component c % 4 of vec4
+// ((n C4 + c / 4) H + y) W + x with C4 = ceil(C / 4); components past C are zero, always.
+// constant_id 0 is the workgroup's size; the others are listed in each shader and filled by the C
+// file of the same stem. Loads go through texel buffers, which cost no bounds branch.
+#extension GL_EXT_control_flow_attributes : require
+
+layout(local_size_x_id = 0) in;
+layout(set = 0, binding = 0) writeonly buffer Out { vec4 dst[]; };
+layout(set = 0, binding = 1) uniform samplerBuffer src0;
+layout(set = 0, binding = 2) uniform samplerBuffer src1;
+layout(set = 0, binding = 3) uniform samplerBuffer src2;
+layout(set = 0, binding = 4) uniform samplerBuffer weights;
+
+const uint LANES = gl_WorkGroupSize.x;
+
+#define MOP_ACT_NONE 0
+#define MOP_ACT_RELU 1
+#define MOP_ACT_RELU6 2
+#define MOP_ACT_GELU 3
+#define MOP_ACT_GELU_TANH 4
+#define MOP_ACT_SILU 5
+#define MOP_ACT_HARDSWISH 6
+#define MOP_ACT_SIGMOID 7
+#define MOP_ACT_HARDSIGMOID 8
+
+// |error| <= 1.5e-7: Abramowitz, Stegun 1964, 7.1.26.
+vec4 erf4(vec4 x)
+{
+    vec4 a = abs(x);
+    vec4 t = 1.0 / (1.0 + 0.3275911 * a);
+    vec4 p = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t +
+              0.254829592) * t;
+    return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+vec4 sigmoid4(vec4 x)
+{
+    return 1.0 / (1.0 + exp(-x));
+}
+
+// act is a specialisation constant wherever this is called: one case survives.
+vec4 activate(vec4 x, uint act)
+{
+    switch (act) {
+    case MOP_ACT_RELU:
+        return max(x, 0.0);
+    case MOP_ACT_RELU6:
+        return clamp(x, 0.0, 6.0);
+    case MOP_ACT_GELU:
+        return 0.5 * x * (1.0 + erf4(x * 0.70710678118654752));
+    case MOP_ACT_GELU_TANH: // (1 + tanh u) / 2 = sigmoid(2 u)
+        return x * sigmoid4(1.5957691216057308 * (x + 0.044715 * x * x * x));
+    case MOP_ACT_SILU:
+        return x * sigmoid4(x);
+    case MOP_ACT_HARDSWISH:
+        return x * clamp(x + 3.0, 0.0, 6.0) * (1.0 / 6.0);
+    case MOP_ACT_SIGMOID:
+        return sigmoid4(x);
+    case MOP_ACT_HARDSIGMOID:
+        return clamp(x + 3.0, 0.0, 6.0) * (1.0 / 6.0);
+    }
+    return x;
+}
+
+// Zeroes the components of group c4 that lie past `channels` channels.
+vec4 mask_tail(vec4 v, uint c4, uint channels)
+{
+    if (channels % 4 == 0)
+        return v;
+    return mix(vec4(0.0), v, lessThan(c4 * 4 + uvec4(0, 1, 2, 3), uvec4(channels)));
+}

@@ -1,0 +1,112 @@
+// Convolution with one group as an implicit matrix product. A lane owns P output pixels and T groups
+// of four output channels; a workgroup is LANES * P pixels by 4 T channels. Per step the lane loads
+// its pixels' input for U groups of four input channels, and the workgroup's weights are spread over
+// the lanes, one vec4 each, and handed round by shuffles with constant indices (conv.comp), or loaded
+// by every lane from the same address (conv_plain.comp).
+// weights: for each tile of T output groups, T vec4 of bias, then [KH][KW][C4][4 inputs][T] vec4.
+layout(constant_id = 1) const uint P = 2;
+layout(constant_id = 2) const uint T = 4;
+layout(constant_id = 3) const uint U = 1; // divides C4
+layout(constant_id = 4) const uint IMAGES = 1;
+layout(constant_id = 5) const uint C4 = 1;
+layout(constant_id = 6) const uint IH = 1;
+layout(constant_id = 7) const uint IW = 1;
+layout(constant_id = 8) const uint O = 4;
+layout(constant_id = 9) const uint OH = 1;
+layout(constant_id = 10) const uint OW = 1;
+layout(constant_id = 11) const uint KH = 1;
+layout(constant_id = 12) const uint KW = 1;
+layout(constant_id = 13) const uint STRIDE = 1;
+layout(constant_id = 14) const uint DILATION = 1;
+layout(constant_id = 15) const uint PAD_TOP = 0;
+layout(constant_id = 16) const uint PAD_LEFT = 0;
+layout(constant_id = 17) const bool CHECK = false; // a tap may fall outside the input
+layout(constant_id = 18) const uint ACT = 0;
+layout(constant_id = 19) const bool RESIDUAL = false; // src1
+
+const uint O4 = (O + 3) / 4;
+const uint PIXELS = IMAGES * OH * OW;
+const uint NW = 4 * T * U;                     // weight vec4s of a step
+const uint NL = (NW + LANES - 1) / LANES;      // of them in each lane
+const uint TILE = T + KH * KW * C4 * 4 * T;    // vec4s of a tile
+
+#ifdef MOP_SHUFFLE
+#define LOAD_WEIGHTS(at)                                                                            \
+    vec4 held[NL];                                                                                 \
+    [[unroll]] for (uint i = 0; i < NL; i++)                                                       \
+        held[i] = texelFetch(weights, int((at) + i * LANES + gl_LocalInvocationID.x));
+#define WEIGHT(at, i) subgroupShuffle(held[(i) / LANES], (i) % LANES)
+#else
+#define LOAD_WEIGHTS(at)
+#define WEIGHT(at, i) texelFetch(weights, int((at) + (i)))
+#endif
+
+void main()
+{
+    const uint lane = gl_LocalInvocationID.x;
+    const uint tile = gl_WorkGroupID.y;
+    const uint first = gl_WorkGroupID.x * (LANES * P) + lane;
+    uint w = tile * TILE + T;
+    vec4 acc[P * T];
+    [[unroll]] for (uint t = 0; t < T; t++) {
+        vec4 bias = texelFetch(weights, int(tile * TILE + t));
+        [[unroll]] for (uint p = 0; p < P; p++)
+            acc[p * T + t] = bias;
+    }
+    int y0[P], x0[P], origin[P];
+    [[unroll]] for (uint p = 0; p < P; p++) {
+        uint q = min(first + p * LANES, PIXELS - 1);
+        uint r = q % (OH * OW);
+        y0[p] = int(r / OW * STRIDE) - int(PAD_TOP);
+        x0[p] = int(r % OW * STRIDE) - int(PAD_LEFT);
+        origin[p] = int(q / (OH * OW) * (C4 * IH * IW)) + y0[p] * int(IW) + x0[p];
+    }
+    for (uint ky = 0; ky < KH; ky++) {
+        for (uint kx = 0; kx < KW; kx++) {
+            int at[P];
+            bool inside[P];
+            [[unroll]] for (uint p = 0; p < P; p++) {
+                int y = y0[p] + int(ky * DILATION), x = x0[p] + int(kx * DILATION);
+                inside[p] = !CHECK || (uint(y) < IH && uint(x) < IW);
+                at[p] = origin[p] + int(ky * DILATION * IW + kx * DILATION);
+                if (CHECK)
+                    at[p] = inside[p] ? at[p] : 0;
+            }
+            for (uint k4 = 0; k4 < C4; k4 += U) {
+                LOAD_WEIGHTS(w)
+                [[unroll]] for (uint u = 0; u < U; u++) {
+                    vec4 x[P];
+                    [[unroll]] for (uint p = 0; p < P; p++) {
+                        x[p] = texelFetch(src0, at[p]);
+                        if (CHECK)
+                            x[p] = inside[p] ? x[p] : vec4(0.0);
+                        at[p] += int(IH * IW);
+                    }
+                    [[unroll]] for (uint t = 0; t < T; t++) {
+                        [[unroll]] for (uint k = 0; k < 4; k++) {
+                            vec4 v = WEIGHT(w, (u * 4 + k) * T + t);
+                            [[unroll]] for (uint p = 0; p < P; p++)
+                                acc[p * T + t] += v * x[p][k];
+                        }
+                    }
+                }
+                w += NW;
+            }
+        }
+    }
+    [[unroll]] for (uint p = 0; p < P; p++) {
+        uint q = first + p * LANES;
+        if (q < PIXELS) {
+            uint at = q / (OH * OW) * (O4 * OH * OW) + q % (OH * OW);
+            [[unroll]] for (uint t = 0; t < T; t++) {
+                uint o4 = tile * T + t;
+                if (O4 % T == 0 || o4 < O4) {
+                    vec4 v = acc[p * T + t];
+                    if (RESIDUAL)
+                        v += texelFetch(src1, int(at + o4 * (OH * OW)));
+                    dst[at + o4 * (OH * OW)] = mask_tail(activate(v, ACT), o4, O);
+                }
+            }
+        }
+    }
+}

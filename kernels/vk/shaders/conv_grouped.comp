@@ -1,0 +1,60 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+
+// Convolution with any number of groups, one output vec4 per lane, input channels one by one: the
+// path for shapes that no faster shader takes.
+// weights: for each output group of four, one vec4 of bias, then [CG][KH][KW] vec4 over the four
+// outputs, CG the input channels of a group.
+layout(constant_id = 1) const uint IMAGES = 1;
+layout(constant_id = 2) const uint C = 4;
+layout(constant_id = 3) const uint IH = 1;
+layout(constant_id = 4) const uint IW = 1;
+layout(constant_id = 5) const uint O = 4;
+layout(constant_id = 6) const uint OH = 1;
+layout(constant_id = 7) const uint OW = 1;
+layout(constant_id = 8) const uint KH = 1;
+layout(constant_id = 9) const uint KW = 1;
+layout(constant_id = 10) const uint STRIDE = 1;
+layout(constant_id = 11) const uint DILATION = 1;
+layout(constant_id = 12) const uint PAD_TOP = 0;
+layout(constant_id = 13) const uint PAD_LEFT = 0;
+layout(constant_id = 14) const uint GROUPS = 1;
+layout(constant_id = 15) const uint ACT = 0;
+layout(constant_id = 16) const bool RESIDUAL = false; // src1
+
+const uint C4 = (C + 3) / 4, O4 = (O + 3) / 4, CG = C / GROUPS, OG = O / GROUPS;
+
+float value(uint image, uint channel, int at)
+{
+    return texelFetch(src0, int((image * C4 + channel / 4) * (IH * IW)) + at)[channel % 4];
+}
+
+void main()
+{
+    const uint id = gl_GlobalInvocationID.x;
+    const uint at = min(id, IMAGES * O4 * OH * OW - 1);
+    const uint o4 = at / (OH * OW) % O4, image = at / (OH * OW * O4);
+    const int y0 = int(at / OW % OH * STRIDE) - int(PAD_TOP);
+    const int x0 = int(at % OW * STRIDE) - int(PAD_LEFT);
+    const uvec4 first = min(o4 * 4 + uvec4(0, 1, 2, 3), uvec4(O - 1)) / OG * CG;
+    uint w = o4 * (CG * KH * KW + 1);
+    vec4 acc = texelFetch(weights, int(w++));
+    for (uint c = 0; c < CG; c++) {
+        for (uint ky = 0; ky < KH; ky++) {
+            for (uint kx = 0; kx < KW; kx++) {
+                const int y = y0 + int(ky * DILATION), x = x0 + int(kx * DILATION);
+                const bool inside = uint(y) < IH && uint(x) < IW;
+                const int p = inside ? y * int(IW) + x : 0;
+                vec4 v = vec4(value(image, first.x + c, p), value(image, first.y + c, p),
+                              value(image, first.z + c, p), value(image, first.w + c, p));
+                acc += texelFetch(weights, int(w++)) * (inside ? v : vec4(0.0));
+            }
+        }
+    }
+    if (id >= IMAGES * O4 * OH * OW)
+        return;
+    if (RESIDUAL)
+        acc += texelFetch(src1, int(at));
+    dst[at] = mask_tail(activate(acc, ACT), o4, O);
+}

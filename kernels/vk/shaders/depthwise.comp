@@ -1,0 +1,78 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+
+// Depthwise convolution. A lane owns a tile of TX by TY output pixels of one group of four channels
+// and walks the input rows that the tile needs, each loaded once.
+// weights: for each group, one vec4 of bias, then [KH][KW] vec4.
+layout(constant_id = 1) const uint TX = 4;
+layout(constant_id = 2) const uint TY = 2;
+layout(constant_id = 3) const uint IMAGES = 1;
+layout(constant_id = 4) const uint C = 4;
+layout(constant_id = 5) const uint IH = 1;
+layout(constant_id = 6) const uint IW = 1;
+layout(constant_id = 7) const uint OH = 1;
+layout(constant_id = 8) const uint OW = 1;
+layout(constant_id = 9) const uint KH = 3;
+layout(constant_id = 10) const uint KW = 3;
+layout(constant_id = 11) const uint STRIDE = 1;
+layout(constant_id = 12) const uint DILATION = 1;
+layout(constant_id = 13) const uint PAD_TOP = 1;
+layout(constant_id = 14) const uint PAD_LEFT = 1;
+layout(constant_id = 15) const uint ACT = 0;
+layout(constant_id = 16) const bool RESIDUAL = false; // src1
+
+const uint C4 = (C + 3) / 4;
+const uint NX = (OW + TX - 1) / TX;
+const uint NY = (OH + TY - 1) / TY;
+const uint ROWS = (TY - 1) * STRIDE + (KH - 1) * DILATION + 1;
+const uint COLS = (TX - 1) * STRIDE + (KW - 1) * DILATION + 1;
+
+void main()
+{
+    const uint id = gl_GlobalInvocationID.x;
+    const uint plane = min(id / (NX * NY), IMAGES * C4 - 1);
+    const uint ty0 = id / NX % NY * TY, tx0 = id % NX * TX;
+    const uint c4 = plane % C4;
+    const int y0 = int(ty0 * STRIDE) - int(PAD_TOP), x0 = int(tx0 * STRIDE) - int(PAD_LEFT);
+    const int base = int(plane * (IH * IW));
+    vec4 w[KH * KW], acc[TX * TY];
+    vec4 bias = texelFetch(weights, int(c4 * (KH * KW + 1)));
+    [[unroll]] for (uint i = 0; i < KH * KW; i++)
+        w[i] = texelFetch(weights, int(c4 * (KH * KW + 1) + 1 + i));
+    [[unroll]] for (uint i = 0; i < TX * TY; i++)
+        acc[i] = bias;
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        vec4 row[COLS];
+        const int y = y0 + int(r);
+        const bool inside_y = uint(y) < IH;
+        [[unroll]] for (uint c = 0; c < COLS; c++) {
+            const int x = x0 + int(c);
+            const bool inside = inside_y && uint(x) < IW;
+            vec4 v = texelFetch(src0, inside ? base + y * int(IW) + x : 0);
+            row[c] = inside ? v : vec4(0.0);
+        }
+        [[unroll]] for (uint ty = 0; ty < TY; ty++) {
+            [[unroll]] for (uint ky = 0; ky < KH; ky++) {
+                if (ty * STRIDE + ky * DILATION == r) {
+                    [[unroll]] for (uint kx = 0; kx < KW; kx++)
+                        [[unroll]] for (uint tx = 0; tx < TX; tx++)
+                            acc[ty * TX + tx] += row[tx * STRIDE + kx * DILATION] * w[ky * KW + kx];
+                }
+            }
+        }
+    }
+    if (id >= IMAGES * C4 * NX * NY)
+        return;
+    [[unroll]] for (uint ty = 0; ty < TY; ty++) {
+        [[unroll]] for (uint tx = 0; tx < TX; tx++) {
+            if ((OH % TY == 0 || ty0 + ty < OH) && (OW % TX == 0 || tx0 + tx < OW)) {
+                uint at = plane * (OH * OW) + (ty0 + ty) * OW + tx0 + tx;
+                vec4 v = acc[ty * TX + tx];
+                if (RESIDUAL)
+                    v += texelFetch(src1, int(at));
+                dst[at] = mask_tail(activate(v, ACT), c4, C);
+            }
+        }
+    }
+}

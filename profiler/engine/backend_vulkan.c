@@ -1,0 +1,257 @@
+/* The Vulkan back end: one recorded command buffer per plan, one submit and one fence per run. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profiler/base/alloc.h"
+#include "profiler/base/clock.h"
+#include "profiler/engine/backend_vulkan.h"
+
+mop_status mop_vulkan_open(const mop_vk_options *options, mop_device **out, mop_err *err)
+{
+    mop_device *device = mop_calloc(1, sizeof *device, err);
+    if (device == NULL)
+        return MOP_ENOMEM;
+    mop_status s = mop_vk_open(options, &device->vk, err);
+    if (s != MOP_OK) {
+        free(device);
+        return s;
+    }
+    *out = device;
+    return MOP_OK;
+}
+
+static mop_status vulkan_open(const mop_device_choice *choice, mop_device **out, mop_err *err)
+{
+    const mop_vk_options options = {
+        .selector = choice->selector,
+        .threads = choice->threads,
+        .validate = choice->validate,
+    };
+    return mop_vulkan_open(&options, out, err);
+}
+
+static void vulkan_close(mop_device *device)
+{
+    if (device == NULL)
+        return;
+    mop_vk_close(device->vk);
+    free(device);
+}
+
+static const char *type_name(VkPhysicalDeviceType type)
+{
+    switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+        return "discrete";
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+        return "integrated";
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+        return "virtual";
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+        return "software";
+    default:
+        return "other";
+    }
+}
+
+static void describe(const mop_vk_device_info *from, int threads, mop_device_info *info)
+{
+    *info = (mop_device_info){
+        .is_software = from->type == VK_PHYSICAL_DEVICE_TYPE_CPU,
+    };
+    info->threads = info->is_software ? threads : 0;
+    (void)snprintf(info->name, sizeof info->name, "%s", from->name);
+    (void)snprintf(info->driver, sizeof info->driver, "%s", from->driver);
+    (void)snprintf(info->uuid, sizeof info->uuid, "%s", from->uuid);
+    (void)snprintf(info->type, sizeof info->type, "%s", type_name(from->type));
+}
+
+static void vulkan_info(const mop_device *device, mop_device_info *info)
+{
+    describe(&device->vk->info, device->vk->threads, info);
+}
+
+static mop_status vulkan_list(mop_device_info *info, size_t cap, size_t *n, mop_err *err)
+{
+    mop_vk_device_info *found = mop_calloc(cap > 0 ? cap : 1, sizeof *found, err);
+    if (found == NULL)
+        return MOP_ENOMEM;
+    mop_status s = mop_vk_list(found, cap, n, err);
+    for (size_t i = 0; s == MOP_OK && i < *n && i < cap; i++)
+        describe(&found[i], 0, &info[i]);
+    free(found);
+    return s;
+}
+
+static bool vulkan_supports(const mop_device *device, const mop_op_inst *inst)
+{
+    return inst->op == MOP_OP_INPUT || mop_vk_kernel_choose(&device->vk->caps, inst) != NULL;
+}
+
+static void vulkan_plan_free(mop_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    mop_vulkan_plan_release(plan);
+    free(plan);
+}
+
+static mop_status vulkan_plan(mop_device *device, const mop_model *model, const mop_plan_desc *desc,
+                              mop_plan **out, mop_err *err)
+{
+    const mop_clock clock = mop_clock_real();
+    const uint64_t begin = mop_now_ns(&clock);
+    mop_plan *plan = mop_calloc(1, sizeof *plan, err);
+    if (plan == NULL)
+        return MOP_ENOMEM;
+    plan->vk = device->vk;
+    plan->graph = model->graph;
+    plan->keep_all = desc->keep_all;
+    mop_status s = mop_vulkan_plan_init(plan, model, err);
+    if (s == MOP_OK)
+        s = mop_vulkan_record(plan, false, err);
+    if (s != MOP_OK) {
+        vulkan_plan_free(plan);
+        return s;
+    }
+    plan->info.setup_ns = mop_now_ns(&clock) - begin;
+    *out = plan;
+    return MOP_OK;
+}
+
+static void vulkan_plan_info(const mop_plan *plan, mop_plan_info *info)
+{
+    *info = plan->info;
+}
+
+static const char *vulkan_kernel_name(const mop_plan *plan, uint32_t node)
+{
+    return plan->nodes[node].kernel != NULL ? plan->nodes[node].kernel->name : "";
+}
+
+/* Turns the timestamps of the last profiled run into contiguous layer times. Refuses stamps that
+ * run backwards or cover more than the host's own time: such a clock cannot be trusted. */
+static mop_status read_profile(const mop_plan *plan, uint64_t wall_ns, mop_profile *profile,
+                               mop_err *err)
+{
+    mop_vk *vk = plan->vk;
+    const uint32_t n = plan->graph->n_nodes;
+    const uint64_t mask =
+        vk->timestamp_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << vk->timestamp_bits) - 1;
+    const double period = (double)vk->limits.timestampPeriod;
+    uint64_t *ticks = plan->ticks;
+    VkResult r = vk->fn.GetQueryPoolResults(vk->device, plan->queries, 0, n + 1,
+                                            (n + 1) * sizeof *ticks, ticks, sizeof *ticks,
+                                            VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
+    mop_status s = r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkGetQueryPoolResults", err);
+    const double total = (double)((ticks[n] - ticks[0]) & mask) * period;
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += (double)((ticks[i + 1] - ticks[i]) & mask) * period;
+    if (s == MOP_OK && (sum > total * 1.001 || total > (double)wall_ns * 1.01 || total <= 0))
+        s = mop_fail(err, MOP_EUNSUPPORTED,
+                     "the timestamps of Vulkan device \"%.80s\" cannot be trusted: layers sum to "
+                     "%.0f ns, the run took %llu ns",
+                     vk->info.name, sum, (unsigned long long)wall_ns);
+    if (s == MOP_OK) {
+        profile->total_ns = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            profile->layer_ns[i] = (uint64_t)((double)((ticks[i + 1] - ticks[i]) & mask) * period);
+            profile->total_ns += profile->layer_ns[i];
+        }
+        profile->n_layers = n;
+        profile->clock_name = "device";
+    }
+    return s;
+}
+
+static mop_status prepare_profile(mop_plan *plan, const mop_profile *profile, mop_err *err)
+{
+    if (plan->vk->timestamp_bits == 0)
+        return mop_fail(err, MOP_EUNSUPPORTED,
+                        "Vulkan device \"%.80s\" has no timestamps; its layers cannot be timed",
+                        plan->vk->info.name);
+    if (profile->n_layers < plan->graph->n_nodes)
+        return mop_fail(err, MOP_EINVAL, "the profile holds %u layers, the graph has %u",
+                        profile->n_layers, plan->graph->n_nodes);
+    return plan->profiled == VK_NULL_HANDLE ? mop_vulkan_record(plan, true, err) : MOP_OK;
+}
+
+/* Where node's output can be read by the host after a run. */
+static const float *output_of(const mop_plan *plan, uint32_t node)
+{
+    const char *base = plan->arena.mapped;
+    size_t offset = plan->memory.offset[node];
+    if (base == NULL) {
+        base = plan->readback.mapped;
+        offset = mop_vulkan_readback_offset(plan, node);
+    }
+    return (const float *)(const void *)(base + offset);
+}
+
+static mop_status vulkan_run(mop_plan *plan, const float *in, float *out, mop_profile *profile,
+                             mop_err *err)
+{
+    const mop_clock clock = mop_clock_real();
+    mop_vk *vk = plan->vk;
+    const uint32_t last = plan->graph->n_nodes - 1;
+    const bool staged = plan->arena.mapped == NULL;
+    const mop_vk_buffer *to = staged ? &plan->upload : &plan->arena;
+    mop_status s = MOP_OK;
+    if (profile != NULL)
+        s = prepare_profile(plan, profile, err);
+    if (s != MOP_OK)
+        return s;
+    const uint64_t begin = mop_now_ns(&clock);
+    char *input = (char *)to->mapped + (staged ? 0 : plan->memory.offset[0]);
+    mop_vk_from_nhwc(plan->graph->nodes[0].inst.out, in, (float *)(void *)input);
+    s = mop_vk_buffer_flush(vk, to, err);
+    if (s == MOP_OK)
+        s = mop_vulkan_submit(plan, profile != NULL ? plan->profiled : plan->plain, err);
+    if (s == MOP_OK)
+        s = mop_vk_buffer_invalidate(vk, staged ? &plan->readback : &plan->arena, err);
+    const uint64_t wall = mop_now_ns(&clock) - begin;
+    if (s == MOP_OK && profile != NULL)
+        s = read_profile(plan, wall, profile, err);
+    if (s != MOP_OK)
+        return s;
+    mop_vk_to_nhwc(plan->graph->nodes[last].inst.out, output_of(plan, last), out);
+    if (plan->info.first_run_ns == 0)
+        plan->info.first_run_ns = mop_now_ns(&clock) - begin;
+    return MOP_OK;
+}
+
+static mop_status vulkan_read(mop_plan *plan, uint32_t node, float *dst, size_t n, mop_err *err)
+{
+    const mop_graph *g = plan->graph;
+    if (node >= g->n_nodes || (!plan->keep_all && node != g->n_nodes - 1))
+        return mop_fail(err, MOP_EINVAL, "node %u of %u was not kept", node, g->n_nodes);
+    if ((int64_t)n != mop_shape_elems(g->nodes[node].inst.out))
+        return mop_fail(err, MOP_EINVAL, "node %u has %lld elements, not %zu", node,
+                        (long long)mop_shape_elems(g->nodes[node].inst.out), n);
+    mop_vk_to_nhwc(g->nodes[node].inst.out, output_of(plan, node), dst);
+    return MOP_OK;
+}
+
+static uint32_t vulkan_validation_messages(const mop_device *device)
+{
+    return device->vk->n_messages;
+}
+
+const mop_backend mop_backend_vulkan = {
+    .id = "vulkan",
+    .what = "Vulkan compute: a GPU, or lavapipe where there is none (software, not a GPU)",
+    .open = vulkan_open,
+    .close = vulkan_close,
+    .info = vulkan_info,
+    .list = vulkan_list,
+    .supports = vulkan_supports,
+    .plan = vulkan_plan,
+    .plan_free = vulkan_plan_free,
+    .plan_info = vulkan_plan_info,
+    .kernel_name = vulkan_kernel_name,
+    .run = vulkan_run,
+    .read = vulkan_read,
+    .validation_messages = vulkan_validation_messages,
+};

@@ -1,0 +1,61 @@
+/* Inside of the Vulkan back end, for its own files and its tests. */
+#ifndef PROFILER_ENGINE_BACKEND_VULKAN_H
+#define PROFILER_ENGINE_BACKEND_VULKAN_H
+
+#include "kernels/vk/kernel.h"
+#include "kernels/vk/memory.h"
+#include "profiler/engine/backend.h"
+#include "profiler/engine/memplan.h"
+
+struct mop_device {
+    mop_vk *vk;
+};
+
+/* What one node owns. */
+typedef struct mop_vulkan_node {
+    const mop_vk_kernel *kernel; /* NULL for the input */
+    VkPipeline pipeline;         /* the context's */
+    uint32_t groups[3];
+    VkBufferView view;         /* of its output */
+    VkBufferView weights_view; /* null without constants */
+    VkDescriptorSet set;
+    size_t weights_offset, weights_bytes;
+    size_t bytes; /* of its output, aligned */
+} mop_vulkan_node;
+
+struct mop_plan {
+    mop_vk *vk;
+    const mop_graph *graph;
+    bool keep_all;
+    uint64_t timeout_ns;
+    mop_plan_info info;
+    mop_memplan memory;
+    mop_vulkan_node *nodes; /* [graph->n_nodes] */
+    mop_vk_buffer arena, weights;
+    mop_vk_buffer upload, readback; /* {0} where memory is shared */
+    VkDescriptorPool descriptors;
+    VkCommandPool commands;
+    VkCommandBuffer plain, profiled; /* profiled: null until the first profiled run */
+    VkFence fence;
+    VkQueryPool queries;
+    uint64_t *ticks; /* [n_nodes + 1], from the first profiled run on */
+};
+
+/* The same as the back end's open, with every option of the context. */
+mop_status mop_vulkan_open(const mop_vk_options *options, mop_device **out, mop_err *err);
+
+/* Fills plan (zeroed, with vk, graph and keep_all set): memory, packed constants, pipelines and
+ * descriptors. On failure the plan is left for mop_vulkan_plan_release(). */
+mop_status mop_vulkan_plan_init(mop_plan *plan, const mop_model *model, mop_err *err);
+void mop_vulkan_plan_release(mop_plan *plan);
+
+/* Records the command buffer of one inference, with timestamps if profiled. */
+mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err);
+
+/* Submits and waits until it has finished or the plan's time is over. */
+mop_status mop_vulkan_submit(mop_plan *plan, VkCommandBuffer commands, mop_err *err);
+
+/* Where node's output begins in the readback buffer (staged memory). */
+size_t mop_vulkan_readback_offset(const mop_plan *plan, uint32_t node);
+
+#endif

@@ -1,0 +1,177 @@
+/* Recording and submitting. A node's dispatch is preceded by a barrier only where it reads or
+ * writes memory that a dispatch since the last barrier has written, or writes memory that one has
+ * read; the profiled command buffer has a barrier and a timestamp round every node instead, so that
+ * times do not overlap. */
+#include "profiler/base/alloc.h"
+#include "profiler/engine/backend_vulkan.h"
+
+/* Nodes recorded since the last barrier. */
+struct window {
+    uint32_t first, end;
+};
+
+static bool overlap(const mop_plan *plan, uint32_t a, uint32_t b)
+{
+    const size_t x = plan->memory.offset[a], y = plan->memory.offset[b];
+    return x < y + plan->nodes[b].bytes && y < x + plan->nodes[a].bytes;
+}
+
+static bool needs_barrier(const mop_plan *plan, struct window w, uint32_t node)
+{
+    const mop_node *self = &plan->graph->nodes[node];
+    for (uint32_t i = w.first; i < w.end; i++) {
+        const mop_node *other = &plan->graph->nodes[i];
+        if (overlap(plan, i, node))
+            return true;
+        for (uint32_t k = 0; k < self->inst.n_in; k++)
+            if (overlap(plan, i, self->in[k]))
+                return true;
+        for (uint32_t k = 0; k < other->inst.n_in; k++)
+            if (overlap(plan, other->in[k], node))
+                return true;
+    }
+    return false;
+}
+
+static void barrier(const mop_vk *vk, VkCommandBuffer c, VkPipelineStageFlags from,
+                    VkAccessFlags written, VkPipelineStageFlags to, VkAccessFlags read)
+{
+    const VkMemoryBarrier b = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = written, .dstAccessMask = read};
+    vk->fn.CmdPipelineBarrier(c, from, to, 0, 1, &b, 0, NULL, 0, NULL);
+}
+
+static void stamp(const mop_plan *plan, VkCommandBuffer c, uint32_t query)
+{
+    plan->vk->fn.CmdWriteTimestamp(c, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, plan->queries, query);
+}
+
+static void record_nodes(const mop_plan *plan, VkCommandBuffer c, bool profiled)
+{
+    const mop_vk_fn *fn = &plan->vk->fn;
+    const VkAccessFlags rw = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+    struct window w = {.first = 1, .end = 1};
+    for (uint32_t i = 1; i < plan->graph->n_nodes; i++) {
+        const mop_vulkan_node *node = &plan->nodes[i];
+        if (i > 1 && (profiled || needs_barrier(plan, w, i))) {
+            barrier(plan->vk, c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                    VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, rw);
+            w.first = i;
+        }
+        w.end = i + 1;
+        fn->CmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, node->pipeline);
+        fn->CmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE, plan->vk->layout, 0, 1,
+                                  &node->set, 0, NULL);
+        fn->CmdDispatch(c, node->groups[0], node->groups[1], node->groups[2]);
+        if (profiled)
+            stamp(plan, c, i + 1);
+    }
+}
+
+size_t mop_vulkan_readback_offset(const mop_plan *plan, uint32_t node)
+{
+    return plan->keep_all ? plan->memory.offset[node] : 0;
+}
+
+static void record_upload(const mop_plan *plan, VkCommandBuffer c)
+{
+    const VkBufferCopy region = {.dstOffset = plan->memory.offset[0], .size = plan->nodes[0].bytes};
+    if (plan->upload.handle == VK_NULL_HANDLE)
+        return;
+    plan->vk->fn.CmdCopyBuffer(c, plan->upload.handle, plan->arena.handle, 1, &region);
+    barrier(plan->vk, c, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+            VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT);
+}
+
+/* Makes the output readable by the host, by way of the readback buffer where memory is staged. */
+static void record_readback(const mop_plan *plan, VkCommandBuffer c)
+{
+    const uint32_t last = plan->graph->n_nodes - 1;
+    if (plan->readback.handle == VK_NULL_HANDLE) {
+        barrier(plan->vk, c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+        return;
+    }
+    const VkBufferCopy region = {.srcOffset = plan->keep_all ? 0 : plan->memory.offset[last],
+                                 .size = plan->readback.bytes};
+    barrier(plan->vk, c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+            VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
+    plan->vk->fn.CmdCopyBuffer(c, plan->arena.handle, plan->readback.handle, 1, &region);
+    barrier(plan->vk, c, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+            VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+}
+
+static mop_status create_queries(mop_plan *plan, mop_err *err)
+{
+    mop_vk *vk = plan->vk;
+    const VkQueryPoolCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+        .queryType = VK_QUERY_TYPE_TIMESTAMP,
+        .queryCount = plan->graph->n_nodes + 1,
+    };
+    if (plan->queries != VK_NULL_HANDLE)
+        return MOP_OK;
+    if (plan->ticks == NULL)
+        plan->ticks = mop_calloc(plan->graph->n_nodes + 1, sizeof *plan->ticks, err);
+    if (plan->ticks == NULL)
+        return MOP_ENOMEM;
+    VkResult r = vk->fn.CreateQueryPool(vk->device, &info, NULL, &plan->queries);
+    return r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkCreateQueryPool", err);
+}
+
+mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err)
+{
+    mop_vk *vk = plan->vk;
+    const VkCommandBufferAllocateInfo alloc = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = plan->commands,
+        .commandBufferCount = 1,
+    };
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    VkCommandBuffer c = VK_NULL_HANDLE;
+    mop_status s = profiled ? create_queries(plan, err) : MOP_OK;
+    if (s != MOP_OK)
+        return s;
+    VkResult r = vk->fn.AllocateCommandBuffers(vk->device, &alloc, &c);
+    if (r != VK_SUCCESS)
+        return mop_vk_fail(vk, r, "vkAllocateCommandBuffers", err);
+    r = vk->fn.BeginCommandBuffer(c, &begin);
+    if (r == VK_SUCCESS) {
+        if (profiled) {
+            vk->fn.CmdResetQueryPool(c, plan->queries, 0, plan->graph->n_nodes + 1);
+            stamp(plan, c, 0);
+        }
+        record_upload(plan, c);
+        if (profiled)
+            stamp(plan, c, 1);
+        record_nodes(plan, c, profiled);
+        record_readback(plan, c);
+        r = vk->fn.EndCommandBuffer(c);
+    }
+    if (r != VK_SUCCESS) {
+        vk->fn.FreeCommandBuffers(vk->device, plan->commands, 1, &c);
+        return mop_vk_fail(vk, r, "recording the command buffer", err);
+    }
+    *(profiled ? &plan->profiled : &plan->plain) = c;
+    return MOP_OK;
+}
+
+mop_status mop_vulkan_submit(mop_plan *plan, VkCommandBuffer commands, mop_err *err)
+{
+    mop_vk *vk = plan->vk;
+    const VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                               .commandBufferCount = 1,
+                               .pCommandBuffers = &commands};
+    if (vk->is_lost)
+        return mop_fail(err, MOP_ELOST, "Vulkan device \"%.80s\" was lost before; open it again",
+                        vk->info.name);
+    VkResult r = vk->fn.ResetFences(vk->device, 1, &plan->fence);
+    if (r != VK_SUCCESS)
+        return mop_vk_fail(vk, r, "vkResetFences", err);
+    r = vk->fn.QueueSubmit(vk->queue, 1, &info, plan->fence);
+    if (r != VK_SUCCESS)
+        return mop_vk_fail(vk, r, "vkQueueSubmit", err);
+    r = vk->fn.WaitForFences(vk->device, 1, &plan->fence, VK_TRUE, plan->timeout_ns);
+    return r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkWaitForFences", err);
+}

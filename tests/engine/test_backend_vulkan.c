@@ -1,0 +1,669 @@
+/* Whole networks on the Vulkan back end against the reference, node by node, with validation
+ * silent; memory plans, staging, profile; and everything that can go wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/onebyone.h"
+#include "tests/support/vulkan.h"
+#include "variants/passes.h"
+#include "variants/variant.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SIZE "@32"
+#else
+#define SIZE "@64"
+#endif
+
+enum { SEED = 20240607 };
+
+static const mop_backend *const vulkan = &mop_backend_vulkan;
+static vulkan_fixture fixture;
+
+static int open_device(void **state)
+{
+    (void)state;
+    printf("seed %d\n", SEED);
+    vulkan_fixture_open(&fixture, NULL);
+    return 0;
+}
+
+static int close_device(void **state)
+{
+    (void)state;
+    vulkan_fixture_close(&fixture);
+    return 0;
+}
+
+/* The model of a spec as an engine would fuse it. */
+static mop_model *model_of(const char *text)
+{
+    mop_spec spec;
+    mop_model *model = NULL, *fused = NULL;
+    mop_err err = {0};
+    if (mop_spec_parse(text, &spec, &err) != MOP_OK ||
+        mop_variant_model(&spec, 1, SEED, &model, &err) != MOP_OK ||
+        mop_pass_fuse(model, MOP_FUSE_ALL, &fused, &err) != MOP_OK)
+        fail_msg("%s: %s", text, err.msg);
+    mop_model_free(model);
+    return fused;
+}
+
+static mop_shape input_shape(const mop_model *m)
+{
+    return m->graph->nodes[0].inst.out;
+}
+
+static mop_shape output_shape(const mop_model *m)
+{
+    return m->graph->nodes[m->graph->n_nodes - 1].inst.out;
+}
+
+static float *floats(mop_shape s)
+{
+    const size_t n = (size_t)mop_shape_elems(s);
+    float *p = malloc(n * sizeof(float));
+    assert_non_null(p);
+    memset(p, 0xff, n * sizeof(float));
+    return p;
+}
+
+static float *input_of(const mop_model *m, uint64_t seed)
+{
+    float *x = floats(input_shape(m));
+    mop_standard_input(input_shape(m), seed, x);
+    return x;
+}
+
+static mop_plan *plan_of(mop_device *device, const mop_model *m, bool keep_all)
+{
+    const mop_plan_desc desc = {.keep_all = keep_all};
+    mop_plan *plan = NULL;
+    mop_err err = {0};
+    if (vulkan->plan(device, m, &desc, &plan, &err) != MOP_OK)
+        fail_msg("%s", err.msg);
+    return plan;
+}
+
+/* Runs plan on the standard input of `seed`; free() the output. */
+static float *output_of(mop_plan *plan, const mop_model *m, uint64_t seed, mop_profile *profile)
+{
+    float *x = input_of(m, seed), *y = floats(output_shape(m));
+    mop_err err = {0};
+    if (vulkan->run(plan, x, y, profile, &err) != MOP_OK)
+        fail_msg("%s", err.msg);
+    free(x);
+    return y;
+}
+
+static void expect_same(const mop_model *m, const float *a, const float *b)
+{
+    assert_memory_equal(a, b, (size_t)mop_shape_elems(output_shape(m)) * sizeof(float));
+}
+
+static void check_network(const char *spec)
+{
+    vulkan_need_device(&fixture);
+    mop_model *m = model_of(spec);
+    float *x = input_of(m, SEED);
+    double worst = obo_worst(vulkan, fixture.device, m, x);
+    if (!(worst <= 1))
+        fail_msg("%s: worst error is %g of its bound", spec, worst);
+    vulkan_expect_silence(&fixture);
+    free(x);
+    mop_model_free(m);
+}
+
+static void every_node_of_mobileone_is_right(void **state)
+{
+    (void)state;
+    check_network("mobileone-s0" SIZE);
+}
+
+static void every_node_of_the_training_form_is_right(void **state)
+{
+    (void)state;
+    check_network("mobileone-s1:train@32");
+}
+
+static void every_node_of_cnn30_with_se_and_skip_is_right(void **state)
+{
+    (void)state;
+    check_network("cnn30+act=gelu+se+skip@32");
+}
+
+static void every_node_with_dynamic_activations_is_right(void **state)
+{
+    (void)state;
+    check_network("cnn30+act=dyrelu-b@32");
+    check_network("cnn30+act=dyshiftmax@32");
+}
+
+/* One small network serves the tests below: its shaders are compiled once. */
+static mop_model *small_model(void)
+{
+    return model_of("mobileone-s0@32");
+}
+
+static void the_arena_changes_no_bit(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    mop_model *m = small_model();
+    mop_plan *kept = plan_of(fixture.device, m, true), *arena = plan_of(fixture.device, m, false);
+    mop_plan_info a, b;
+    vulkan->plan_info(kept, &a);
+    vulkan->plan_info(arena, &b);
+    assert_true(b.arena_bytes < a.arena_bytes);
+    assert_int_equal(a.n_dispatches, m->graph->n_nodes - 1);
+    float *want = output_of(kept, m, 1, NULL);
+    for (uint64_t seed = 1; seed <= 3; seed++) { /* other inputs in between leave nothing behind */
+        float *got = output_of(arena, m, seed == 2 ? 2 : 1, NULL);
+        if (seed != 2)
+            expect_same(m, want, got);
+        free(got);
+    }
+    vulkan->plan_info(arena, &b);
+    assert_true(b.first_run_ns > 0);
+    vulkan_expect_silence(&fixture);
+    free(want);
+    vulkan->plan_free(kept);
+    vulkan->plan_free(arena);
+    mop_model_free(m);
+}
+
+static void two_plans_of_one_network_share_their_pipelines(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    mop_model *m = small_model();
+    mop_plan *a = plan_of(fixture.device, m, true);
+    const uint32_t before = mop_vk_pipeline_count(fixture.device->vk);
+    mop_plan *b = plan_of(fixture.device, m, false);
+    assert_int_equal(mop_vk_pipeline_count(fixture.device->vk), before);
+    uint32_t shared = 0;
+    for (uint32_t i = 1; i < m->graph->n_nodes; i++) {
+        assert_ptr_equal(a->nodes[i].pipeline, b->nodes[i].pipeline);
+        shared += i > 1 && a->nodes[i].pipeline == a->nodes[i - 2].pipeline;
+    }
+    assert_true(shared > 10); /* equal blocks share theirs too */
+    vulkan->plan_free(a);
+    vulkan->plan_free(b);
+    mop_model_free(m);
+}
+
+static void staged_memory_gives_the_same_bits(void **state)
+{
+    (void)state;
+    const mop_vk_options options = {.threads = 1, .force_staging = true};
+    vulkan_fixture staged;
+    vulkan_need_device(&fixture);
+    vulkan_fixture_open(&staged, &options);
+    vulkan_need_device(&staged);
+    mop_model *m = small_model();
+    mop_plan *plan = plan_of(fixture.device, m, false);
+    mop_plan *copied = plan_of(staged.device, m, false);
+    assert_null(copied->arena.mapped);
+    float *want = output_of(plan, m, 1, NULL), *got = output_of(copied, m, 1, NULL);
+    expect_same(m, want, got);
+    float *x = input_of(m, 1);
+    assert_true(obo_worst(vulkan, staged.device, m, x) <= 1);
+    vulkan_expect_silence(&staged);
+    free(x);
+    free(want);
+    free(got);
+    vulkan->plan_free(plan);
+    vulkan->plan_free(copied);
+    mop_model_free(m);
+    vulkan_fixture_close(&staged);
+}
+
+static void two_threads_give_the_same_bits(void **state)
+{
+    (void)state;
+    const mop_vk_options options = {.threads = 2};
+    vulkan_fixture two;
+    vulkan_need_device(&fixture);
+    vulkan_fixture_open(&two, &options);
+    vulkan_need_device(&two);
+    mop_model *m = small_model();
+    mop_plan *plan = plan_of(fixture.device, m, false), *other = plan_of(two.device, m, false);
+    float *want = output_of(plan, m, 1, NULL), *got = output_of(other, m, 1, NULL);
+    expect_same(m, want, got);
+    free(want);
+    free(got);
+    vulkan->plan_free(plan);
+    vulkan->plan_free(other);
+    mop_model_free(m);
+    vulkan_fixture_close(&two);
+}
+
+static void the_profile_is_contiguous_and_on_the_devices_clock(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    mop_model *m = small_model();
+    mop_plan *plan = plan_of(fixture.device, m, false);
+    uint64_t *layers = calloc(m->graph->n_nodes, sizeof *layers);
+    assert_non_null(layers);
+    float *want = output_of(plan, m, 1, NULL);
+    mop_profile profile = {.layer_ns = layers, .n_layers = m->graph->n_nodes};
+    float *got = output_of(plan, m, 1, &profile);
+    expect_same(m, want, got);
+    assert_string_equal(profile.clock_name, "device");
+    assert_int_equal(profile.n_layers, m->graph->n_nodes);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < profile.n_layers; i++)
+        sum += layers[i];
+    assert_true(sum > 0);
+    assert_int_equal(sum, profile.total_ns);
+    vulkan_expect_silence(&fixture);
+    free(want);
+    free(got);
+    free(layers);
+    vulkan->plan_free(plan);
+    mop_model_free(m);
+}
+
+static void timestamps_that_are_missing_or_lie_are_refused(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    mop_vk *vk = fixture.device->vk;
+    const uint32_t bits = vk->timestamp_bits;
+    const float period = vk->limits.timestampPeriod;
+    mop_model *m = small_model();
+    mop_plan *plan = plan_of(fixture.device, m, false);
+    uint64_t *layers = calloc(m->graph->n_nodes, sizeof *layers);
+    float *x = input_of(m, 1), *y = floats(output_shape(m));
+    mop_profile profile = {.layer_ns = layers, .n_layers = m->graph->n_nodes};
+    mop_err err = {0};
+    assert_non_null(layers);
+    vk->timestamp_bits = 0;
+    assert_int_equal(vulkan->run(plan, x, y, &profile, &err), MOP_EUNSUPPORTED);
+    assert_non_null(strstr(err.msg, "has no timestamps"));
+    vk->timestamp_bits = bits;
+    vk->limits.timestampPeriod = 1e6f; /* every tick a millisecond: more than the host saw */
+    err = (mop_err){0};
+    assert_int_equal(vulkan->run(plan, x, y, &profile, &err), MOP_EUNSUPPORTED);
+    assert_non_null(strstr(err.msg, "cannot be trusted"));
+    assert_null(profile.clock_name);
+    vk->limits.timestampPeriod = period;
+    profile.n_layers = 1;
+    err = (mop_err){0};
+    assert_int_equal(vulkan->run(plan, x, y, &profile, &err), MOP_EINVAL);
+    free(layers);
+    free(x);
+    free(y);
+    vulkan->plan_free(plan);
+    mop_model_free(m);
+}
+
+static void a_node_that_was_not_kept_cannot_be_read(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    mop_model *m = small_model();
+    mop_plan *plan = plan_of(fixture.device, m, false);
+    const uint32_t last = m->graph->n_nodes - 1;
+    const size_t n = (size_t)mop_shape_elems(output_shape(m));
+    float *y = floats(output_shape(m)), *want = output_of(plan, m, 1, NULL);
+    mop_err err = {0};
+    assert_int_equal(vulkan->read(plan, 1, y, n, &err), MOP_EINVAL);
+    err = (mop_err){0};
+    assert_int_equal(vulkan->read(plan, last, y, n + 1, &err), MOP_EINVAL);
+    err = (mop_err){0};
+    assert_int_equal(vulkan->read(plan, last, y, n, &err), MOP_OK);
+    expect_same(m, want, y);
+    assert_string_equal(vulkan->kernel_name(plan, 0), "");
+    assert_true(strlen(vulkan->kernel_name(plan, last)) > 0);
+    free(y);
+    free(want);
+    vulkan->plan_free(plan);
+    mop_model_free(m);
+}
+
+static void a_node_beyond_the_devices_limits_is_named(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    mop_vk_caps *caps = &fixture.device->vk->caps;
+    const mop_vk_caps before = *caps;
+    mop_model *m = small_model();
+    const mop_plan_desc desc = {0};
+    mop_plan *plan = NULL;
+    mop_err err = {0};
+    caps->max_texels = 16;
+    assert_int_equal(vulkan->plan(fixture.device, m, &desc, &plan, &err), MOP_EUNSUPPORTED);
+    assert_null(plan);
+    assert_non_null(strstr(err.msg, m->graph->nodes[1].name));
+    assert_false(vulkan->supports(fixture.device, &m->graph->nodes[1].inst));
+    *caps = before;
+    assert_true(vulkan->supports(fixture.device, &m->graph->nodes[1].inst));
+    mop_model_free(m);
+}
+
+static mop_status open_with(const char *selector, mop_device **device, mop_err *err)
+{
+    const mop_device_choice choice = {.selector = selector, .threads = 1};
+    *err = (mop_err){0};
+    *device = NULL;
+    return vulkan->open(&choice, device, err);
+}
+
+static void a_device_is_found_by_index_name_and_uuid(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    mop_device_info all[8], got;
+    size_t n = 0;
+    mop_err err = {0};
+    assert_int_equal(vulkan->list(all, 8, &n, &err), MOP_OK);
+    assert_true(n >= 1);
+    char part[8];
+    (void)snprintf(part, sizeof part, "%.6s", all[0].name);
+    const char *const selectors[] = {"0", all[0].name, all[0].uuid, part};
+    for (size_t i = 0; i < sizeof selectors / sizeof selectors[0]; i++) {
+        mop_device *device;
+        if (open_with(selectors[i], &device, &err) != MOP_OK)
+            fail_msg("%s: %s", selectors[i], err.msg);
+        vulkan->info(device, &got);
+        assert_string_equal(got.uuid, all[0].uuid);
+        assert_true(!got.is_software || strcmp(got.type, "software") == 0);
+        vulkan->close(device);
+    }
+}
+
+static void an_unknown_device_is_refused_with_what_there_is(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    mop_device *device;
+    mop_err err;
+    const char *const selectors[] = {"no such device", "97"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(open_with(selectors[i], &device, &err), MOP_ENODEV);
+        assert_non_null(strstr(err.msg, selectors[i]));
+        assert_non_null(strstr(err.msg, "there is 0 \""));
+    }
+}
+
+static void without_a_driver_there_is_no_device_and_a_reason(void **state)
+{
+    (void)state;
+    const char *const names[] = {"VK_ICD_FILENAMES", "VK_DRIVER_FILES"};
+    char *before[2];
+    mop_device *device;
+    mop_err err;
+    size_t n = 77;
+    mop_device_info info;
+    for (int i = 0; i < 2; i++) {
+        const char *v = getenv(names[i]);
+        before[i] = v != NULL ? strdup(v) : NULL;
+        assert_int_equal(setenv(names[i], "/nonexistent/icd.json", 1), 0);
+    }
+    assert_int_equal(open_with(NULL, &device, &err), MOP_ENODEV);
+    assert_non_null(strstr(err.msg, "no Vulkan device ("));
+    assert_null(device);
+    err = (mop_err){0};
+    assert_int_equal(vulkan->list(&info, 1, &n, &err), MOP_ENODEV);
+    assert_int_equal(n, 77);
+    for (int i = 0; i < 2; i++) {
+        if (before[i] != NULL)
+            (void)setenv(names[i], before[i], 1);
+        else
+            (void)unsetenv(names[i]);
+        free(before[i]);
+    }
+}
+
+static VkResult VKAPI_PTR lost_submit(VkQueue queue, uint32_t n, const VkSubmitInfo *info,
+                                      VkFence fence)
+{
+    (void)queue;
+    (void)n;
+    (void)info;
+    (void)fence;
+    return VK_ERROR_DEVICE_LOST;
+}
+
+static VkResult VKAPI_PTR late_fence(VkDevice device, uint32_t n, const VkFence *fences,
+                                     VkBool32 all, uint64_t timeout)
+{
+    (void)device;
+    (void)n;
+    (void)fences;
+    (void)all;
+    (void)timeout;
+    return VK_TIMEOUT;
+}
+
+/* Runs a plan with one entry point replaced: the device is lost then and stays lost, and another
+ * one can be opened. */
+static void lose_device(bool by_timeout)
+{
+    vulkan_fixture own;
+    vulkan_need_device(&fixture);
+    vulkan_fixture_open(&own, NULL);
+    vulkan_need_device(&own);
+    mop_model *m = small_model();
+    mop_plan *plan = plan_of(own.device, m, false);
+    float *x = input_of(m, 1), *y = floats(output_shape(m)), *untouched = floats(output_shape(m));
+    mop_vk_fn *fn = &own.device->vk->fn;
+    const mop_vk_fn real = *fn;
+    mop_err err = {0};
+    if (by_timeout)
+        fn->WaitForFences = late_fence;
+    else
+        fn->QueueSubmit = lost_submit;
+    assert_int_equal(vulkan->run(plan, x, y, NULL, &err), MOP_ELOST);
+    assert_non_null(strstr(err.msg, by_timeout ? "VK_TIMEOUT" : "VK_ERROR_DEVICE_LOST"));
+    expect_same(m, untouched, y);
+    *fn = real;
+    err = (mop_err){0};
+    assert_int_equal(vulkan->run(plan, x, y, NULL, &err), MOP_ELOST);
+    vulkan->plan_free(plan);
+    vulkan_fixture_close(&own);
+    vulkan_fixture_open(&own, NULL);
+    plan = plan_of(own.device, m, false);
+    assert_int_equal(vulkan->run(plan, x, y, NULL, &err), MOP_OK);
+    vulkan->plan_free(plan);
+    vulkan_fixture_close(&own);
+    free(x);
+    free(y);
+    free(untouched);
+    mop_model_free(m);
+}
+
+static void a_lost_device_stays_lost_until_reopened(void **state)
+{
+    (void)state;
+    lose_device(false);
+}
+
+static void a_fence_that_never_comes_loses_the_device(void **state)
+{
+    (void)state;
+    lose_device(true);
+}
+
+/* Entry points that count, fail the call number `fail_at`, and keep the balance of live objects. */
+static struct {
+    mop_vk_fn real;
+    int calls, fail_at, live;
+} inject;
+
+static bool fails(void)
+{
+    return ++inject.calls == inject.fail_at;
+}
+
+#define FAILING_CREATE(NAME, INFO, HANDLE)                                                         \
+    static VkResult VKAPI_PTR inject_##NAME(VkDevice d, const INFO *i,                             \
+                                            const VkAllocationCallbacks *a, HANDLE *h)             \
+    {                                                                                              \
+        VkResult r = fails() ? VK_ERROR_OUT_OF_DEVICE_MEMORY : inject.real.NAME(d, i, a, h);       \
+        inject.live += r == VK_SUCCESS;                                                            \
+        return r;                                                                                  \
+    }
+#define COUNTING_DESTROY(NAME, HANDLE)                                                             \
+    static void VKAPI_PTR inject_##NAME(VkDevice d, HANDLE h, const VkAllocationCallbacks *a)      \
+    {                                                                                              \
+        inject.live -= h != VK_NULL_HANDLE;                                                        \
+        inject.real.NAME(d, h, a);                                                                 \
+    }
+FAILING_CREATE(CreateBuffer, VkBufferCreateInfo, VkBuffer)
+FAILING_CREATE(CreateBufferView, VkBufferViewCreateInfo, VkBufferView)
+FAILING_CREATE(AllocateMemory, VkMemoryAllocateInfo, VkDeviceMemory)
+FAILING_CREATE(CreateDescriptorPool, VkDescriptorPoolCreateInfo, VkDescriptorPool)
+FAILING_CREATE(CreateCommandPool, VkCommandPoolCreateInfo, VkCommandPool)
+FAILING_CREATE(CreateFence, VkFenceCreateInfo, VkFence)
+COUNTING_DESTROY(DestroyBuffer, VkBuffer)
+COUNTING_DESTROY(DestroyBufferView, VkBufferView)
+COUNTING_DESTROY(FreeMemory, VkDeviceMemory)
+COUNTING_DESTROY(DestroyDescriptorPool, VkDescriptorPool)
+COUNTING_DESTROY(DestroyCommandPool, VkCommandPool)
+COUNTING_DESTROY(DestroyFence, VkFence)
+
+static VkResult VKAPI_PTR inject_AllocateDescriptorSets(VkDevice d,
+                                                        const VkDescriptorSetAllocateInfo *i,
+                                                        VkDescriptorSet *s)
+{
+    return fails() ? VK_ERROR_OUT_OF_DEVICE_MEMORY : inject.real.AllocateDescriptorSets(d, i, s);
+}
+
+static VkResult VKAPI_PTR inject_AllocateCommandBuffers(VkDevice d,
+                                                        const VkCommandBufferAllocateInfo *i,
+                                                        VkCommandBuffer *c)
+{
+    return fails() ? VK_ERROR_OUT_OF_DEVICE_MEMORY : inject.real.AllocateCommandBuffers(d, i, c);
+}
+
+static VkResult VKAPI_PTR inject_BindBufferMemory(VkDevice d, VkBuffer b, VkDeviceMemory m,
+                                                  VkDeviceSize o)
+{
+    return fails() ? VK_ERROR_OUT_OF_DEVICE_MEMORY : inject.real.BindBufferMemory(d, b, m, o);
+}
+
+static VkResult VKAPI_PTR inject_MapMemory(VkDevice d, VkDeviceMemory m, VkDeviceSize o,
+                                           VkDeviceSize n, VkMemoryMapFlags f, void **p)
+{
+    return fails() ? VK_ERROR_OUT_OF_HOST_MEMORY : inject.real.MapMemory(d, m, o, n, f, p);
+}
+
+static VkResult VKAPI_PTR inject_EndCommandBuffer(VkCommandBuffer c)
+{
+    VkResult r = inject.real.EndCommandBuffer(c);
+    return fails() ? VK_ERROR_OUT_OF_HOST_MEMORY : r;
+}
+
+static VkResult VKAPI_PTR inject_CreateComputePipelines(VkDevice d, VkPipelineCache cache,
+                                                        uint32_t n,
+                                                        const VkComputePipelineCreateInfo *i,
+                                                        const VkAllocationCallbacks *a,
+                                                        VkPipeline *p)
+{
+    return fails() ? VK_ERROR_OUT_OF_HOST_MEMORY
+                   : inject.real.CreateComputePipelines(d, cache, n, i, a, p);
+}
+
+static void patch(mop_vk_fn *fn)
+{
+    inject.real = *fn;
+    fn->CreateBuffer = inject_CreateBuffer;
+    fn->CreateBufferView = inject_CreateBufferView;
+    fn->AllocateMemory = inject_AllocateMemory;
+    fn->CreateDescriptorPool = inject_CreateDescriptorPool;
+    fn->CreateCommandPool = inject_CreateCommandPool;
+    fn->CreateFence = inject_CreateFence;
+    fn->DestroyBuffer = inject_DestroyBuffer;
+    fn->DestroyBufferView = inject_DestroyBufferView;
+    fn->FreeMemory = inject_FreeMemory;
+    fn->DestroyDescriptorPool = inject_DestroyDescriptorPool;
+    fn->DestroyCommandPool = inject_DestroyCommandPool;
+    fn->DestroyFence = inject_DestroyFence;
+    fn->AllocateDescriptorSets = inject_AllocateDescriptorSets;
+    fn->AllocateCommandBuffers = inject_AllocateCommandBuffers;
+    fn->BindBufferMemory = inject_BindBufferMemory;
+    fn->MapMemory = inject_MapMemory;
+    fn->EndCommandBuffer = inject_EndCommandBuffer;
+    fn->CreateComputePipelines = inject_CreateComputePipelines;
+}
+
+/* Every call of planning made to fail in turn: a sentence, nothing left alive, and the device goes
+ * on working. Once with shared and once with staged memory. */
+static void every_failing_call_of_planning_unwinds(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    for (int staged = 0; staged < 2; staged++) {
+        const mop_vk_options options = {.threads = 1, .force_staging = staged == 1};
+        vulkan_fixture own;
+        vulkan_fixture_open(&own, &options);
+        vulkan_need_device(&own);
+        patch(&own.device->vk->fn);
+        obo_net net;
+        const mop_params fc = {.u.fc = {.cout = 3, .has_bias = true}}, relu = {.act = MOP_ACT_RELU};
+        obo_init(&net, (mop_shape){1, 1, 1, 5}, SEED);
+        uint32_t v = obo_add(&net, MOP_OP_FC, &fc, (uint32_t[]){0}, 1);
+        (void)obo_add(&net, MOP_OP_ACT, &relu, &v, 1);
+        const mop_plan_desc desc = {0};
+        mop_status s = MOP_EFAIL;
+        int n = 0;
+        while (s != MOP_OK && n < 200) {
+            mop_plan *plan = NULL;
+            mop_err err = {0};
+            inject.calls = inject.live = 0;
+            inject.fail_at = ++n;
+            s = vulkan->plan(own.device, &net.model, &desc, &plan, &err);
+            if (s != MOP_OK) {
+                assert_int_equal(s, MOP_ENOMEM);
+                assert_null(plan);
+                assert_non_null(strstr(err.msg, "failed"));
+            }
+            vulkan->plan_free(plan);
+            assert_int_equal(inject.live, 0);
+        }
+        assert_int_equal(s, MOP_OK);
+        assert_true(n > 10);
+        inject.fail_at = 0;
+        float *x = obo_input(&net);
+        assert_true(obo_worst(vulkan, own.device, &net.model, x) <= 1);
+        vulkan_expect_silence(&own);
+        free(x);
+        obo_free(&net);
+        vulkan_fixture_close(&own);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_a_driver_there_is_no_device_and_a_reason),
+        cmocka_unit_test(a_device_is_found_by_index_name_and_uuid),
+        cmocka_unit_test(an_unknown_device_is_refused_with_what_there_is),
+        cmocka_unit_test(every_node_of_mobileone_is_right),
+        cmocka_unit_test(every_node_of_the_training_form_is_right),
+        cmocka_unit_test(every_node_of_cnn30_with_se_and_skip_is_right),
+        cmocka_unit_test(every_node_with_dynamic_activations_is_right),
+        cmocka_unit_test(the_arena_changes_no_bit),
+        cmocka_unit_test(two_plans_of_one_network_share_their_pipelines),
+        cmocka_unit_test(staged_memory_gives_the_same_bits),
+        cmocka_unit_test(two_threads_give_the_same_bits),
+        cmocka_unit_test(the_profile_is_contiguous_and_on_the_devices_clock),
+        cmocka_unit_test(timestamps_that_are_missing_or_lie_are_refused),
+        cmocka_unit_test(a_node_that_was_not_kept_cannot_be_read),
+        cmocka_unit_test(a_node_beyond_the_devices_limits_is_named),
+        cmocka_unit_test(a_lost_device_stays_lost_until_reopened),
+        cmocka_unit_test(a_fence_that_never_comes_loses_the_device),
+        cmocka_unit_test(every_failing_call_of_planning_unwinds),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}
