@@ -125,6 +125,29 @@ static mop_status insert_layer_times(mop_store *s, int64_t measurement_id, uint3
     return st;
 }
 
+/* n times that are those of the measurement's layers and make up the total. */
+static mop_status check_layer_times(mop_store *s, int64_t measurement_id, const int64_t *layer_ns,
+                                    size_t n, int64_t total_ns, mop_err *err)
+{
+    int64_t layers = 0, sum = 0;
+    mop_status st = mop_sql_int(s->db,
+                                "SELECT count(*) FROM layer JOIN measurement USING (model_id) "
+                                "WHERE measurement.id = ?1",
+                                measurement_id, s->path, &layers, err);
+    if (st != MOP_OK)
+        return st;
+    for (size_t i = 0; i < n; i++)
+        if (layer_ns[i] < 0 || __builtin_add_overflow(sum, layer_ns[i], &sum))
+            return mop_fail(err, MOP_EINVAL, "layer %zu took %lld ns", i, (long long)layer_ns[i]);
+    if ((int64_t)n != layers)
+        return mop_fail(err, MOP_EINVAL, "measurement %lld has %lld layers, not %zu",
+                        (long long)measurement_id, (long long)layers, n);
+    if (sum != total_ns)
+        return mop_fail(err, MOP_EINVAL, "the layers take %lld ns together, the run %lld ns",
+                        (long long)sum, (long long)total_ns);
+    return MOP_OK;
+}
+
 static mop_status insert_layer_run(mop_store *s, int64_t measurement_id, uint32_t pass,
                                    int64_t total_ns, mop_err *err)
 {
@@ -144,22 +167,14 @@ mop_status mop_store_put_layer_times(mop_store *s, int64_t measurement_id, uint3
                                      const int64_t *layer_ns, size_t n, int64_t total_ns,
                                      mop_err *err)
 {
-    int64_t layers = 0, sum = 0;
-    mop_status st = mop_sql_int(s->db,
-                                "SELECT count(*) FROM layer JOIN measurement USING (model_id) "
-                                "WHERE measurement.id = ?1",
-                                measurement_id, s->path, &layers, err);
-    if (st != MOP_OK)
+    int64_t last = -1;
+    mop_status st = check_layer_times(s, measurement_id, layer_ns, n, total_ns, err);
+    if (st == MOP_OK)
+        st = mop_sql_int(s->db,
+                         "SELECT coalesce(max(pass), -1) FROM layer_run WHERE measurement_id = ?1",
+                         measurement_id, s->path, &last, err);
+    if (st != MOP_OK || pass <= last)
         return st;
-    for (size_t i = 0; i < n; i++)
-        if (layer_ns[i] < 0 || __builtin_add_overflow(sum, layer_ns[i], &sum))
-            return mop_fail(err, MOP_EINVAL, "layer %zu took %lld ns", i, (long long)layer_ns[i]);
-    if ((int64_t)n != layers)
-        return mop_fail(err, MOP_EINVAL, "measurement %lld has %lld layers, not %zu",
-                        (long long)measurement_id, (long long)layers, n);
-    if (sum != total_ns)
-        return mop_fail(err, MOP_EINVAL, "the layers take %lld ns together, the run %lld ns",
-                        (long long)sum, (long long)total_ns);
     st = mop_tx_begin(s, err);
     if (st != MOP_OK)
         return st;

@@ -37,11 +37,15 @@ mop_status mop_store_update_measurement(mop_store *store, const mop_measurement_
                                         mop_err *err);
 
 /* One finished pass with its samples, in one durable transaction, statistics of the touched
- * measurements refreshed. */
+ * measurements refreshed. MOP_EINVAL, and nothing of the pass stored, if a sample belongs to a
+ * measurement that failed or whose checksum and error are not stored yet
+ * (mop_store_update_measurement), or if the pass is there already. */
 mop_status mop_store_commit_pass(mop_store *store, int64_t sweep_id, const mop_pass_record *pass,
                                  mop_err *err);
 
-/* One profiled run of a measurement: n contiguous layer times that sum to total_ns. */
+/* One profiled run of a measurement: n contiguous layer times, as many as the model has layers,
+ * that sum to total_ns; MOP_EINVAL otherwise. Passes count upwards: one that is stored already, as
+ * after a killed sweep that goes on, stays as it was, and the call is MOP_OK. */
 mop_status mop_store_put_layer_times(mop_store *store, int64_t measurement_id, uint32_t pass,
                                      const int64_t *layer_ns, size_t n, int64_t total_ns,
                                      mop_err *err);

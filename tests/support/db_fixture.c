@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "db/query.h"
 #include "profiler/base/hash.h"
 #include "tests/support/db_fixture.h"
 
@@ -68,6 +69,19 @@ void dbfix_write(const char *path, const void *bytes, size_t n)
     assert_non_null(f);
     assert_int_equal(fwrite(bytes, 1, n, f), n);
     assert_int_equal(fclose(f), 0);
+}
+
+void dbfix_expect(const char *path, const char *sql, const char *text)
+{
+    mop_table t = {0};
+    mop_db *db = NULL;
+    mop_err err = {0};
+    DBFIX_OK(mop_db_open(path, &db, &err));
+    DBFIX_OK(mop_db_query(db, sql, NULL, 0, &t, &err));
+    assert_true(t.n_rows >= 1);
+    assert_string_equal(t.cells[0].text, text);
+    mop_table_release(&t);
+    mop_db_close(db);
 }
 
 /* --- records

@@ -11,7 +11,8 @@
 #include "db/store.h"
 #include "profiler/base/rng.h"
 
-/* A fresh directory under $TMPDIR, /dev/shm or /tmp; dir has 256 bytes. Fails the test if it cannot. */
+/* A fresh directory under $TMPDIR, /dev/shm or /tmp; dir has 256 bytes. Fails the test if it
+ * cannot. */
 void dbfix_dir(char *dir);
 /* Removes the directory and the files in it. */
 void dbfix_remove(const char *dir);
@@ -28,6 +29,9 @@ void dbfix_write(const char *path, const void *bytes, size_t n);
         if ((expr) != MOP_OK)                                                                      \
             fail_msg("%s: %s", #expr, err.msg);                                                    \
     } while (0)
+
+/* Fails the test unless the first cell of a query over the database at path reads `text`. */
+void dbfix_expect(const char *path, const char *sql, const char *text);
 
 mop_sweep_record dbfix_sweep(uint64_t plan_hash);
 mop_device_record dbfix_device(const char *backend);
