@@ -1,5 +1,5 @@
--- What a modifier or the training form costs: each variant beside the one without it, in the same
--- setting. change is what was added; ratio 1.10 means 10 % slower than the base.
+-- What each modifier and the training form cost beside the same variant without it.
+-- In the same setting. change is what was added; ratio 1.10 means 10 % slower than the base.
 -- ?1: glob of variants (all), ?2: back end (all)
 WITH
 plain AS (

@@ -14,6 +14,7 @@
 
 #include <sqlite3.h>
 
+#include "db/query.h"
 #include "tests/support/db_fixture.h"
 
 typedef struct fixture {
@@ -335,6 +336,38 @@ static void every_table_is_strict_and_keys_hold(void **state)
         "14");
 }
 
+/* One line a column: name, type, and whether it must be there. A change of the schema is a
+ * migration and a new line here; lines never go away. */
+static void the_schema_is_the_golden_one(void **state)
+{
+    fixture *f = *state;
+    mop_table t = {0};
+    mop_db *db = NULL;
+    mop_err err = {0};
+    size_t n;
+    char *golden = dbfix_read("tests/db/data/schema.txt", &n), *line = golden;
+    assert_non_null(golden);
+    DBFIX_OK(mop_db_open(f->path, &db, &err));
+    DBFIX_OK(mop_db_query(db,
+                          "SELECT s.type || ' ' || s.name || '.' || c.name || ' ' || c.type || "
+                          "CASE WHEN c.\"notnull\" THEN ' not null' ELSE '' END "
+                          "FROM sqlite_schema AS s JOIN pragma_table_info(s.name) AS c "
+                          "WHERE s.type IN ('table', 'view') ORDER BY s.type, s.name, c.cid",
+                          NULL, 0, &t, &err));
+    for (size_t r = 0; r < t.n_rows; r++) {
+        char *end = strchr(line, '\n');
+        if (end == NULL)
+            fail_msg("%s is not in tests/db/data/schema.txt", t.cells[r].text);
+        *end = '\0';
+        assert_string_equal(t.cells[r].text, line);
+        line = end + 1;
+    }
+    assert_string_equal(line, "");
+    mop_table_release(&t);
+    mop_db_close(db);
+    free(golden);
+}
+
 static void references_name_their_source(void **state)
 {
     fixture *f = *state;
@@ -364,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_view_result_begins_with_the_promised_columns, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(every_table_is_strict_and_keys_hold, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_schema_is_the_golden_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(references_name_their_source, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
