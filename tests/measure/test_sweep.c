@@ -11,144 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/support/fake_backend.h"
-#include "tests/support/fake_sink.h"
-#include "variants/passes.h"
+#include "tests/support/bench.h"
 
 #define MS UINT64_C(1000000)
 
-/* Everything one test needs. The two networks differ in input height, which faults select by. */
-typedef struct bench {
-    uint64_t now_ns;
-    mop_sweep_world world;
-    mop_sweep_options options;
-    mop_sweep_events events;
-    mop_sweep_outcome outcome;
-    fake_sink store;
-    mop_err err;
-    int polls, stop_at_poll;  /* the user stops at this call of interrupted(); 0: never */
-    uint32_t stop_after_pass; /* or after this pass */
-    bool is_stopped;
-    char notes[1024];
-    size_t n_planned, n_prepared, n_passes, n_finished;
-    mop_sweep_row last[FAKE_ROWS]; /* as the latest pass_done or finished showed them */
-} bench;
-
-static const char *const specs[] = {"mobilenetv2-1.0@32x32", "mobilenetv2-1.0@33x32"};
-static const char *const backends[] = {"fake-a", "fake-b"};
-static const int one_thread[] = {1};
-static const int32_t one_batch[] = {1};
-
-static uint64_t bench_now(void *ctx)
-{
-    return ((const bench *)ctx)->now_ns;
-}
-
-static void no_counts(void *ctx, mop_counts *out)
-{
-    (void)ctx;
-    *out = (mop_counts){MOP_ABSENT, MOP_ABSENT, MOP_ABSENT, MOP_ABSENT, MOP_ABSENT, MOP_ABSENT};
-}
-
-static void on_note(void *ctx, const char *sentence)
-{
-    bench *b = ctx;
-    (void)snprintf(b->notes + strlen(b->notes), sizeof b->notes - strlen(b->notes), "%s\n",
-                   sentence);
-}
-
-static void on_planned(void *ctx, const mop_sweep_row *row, size_t index, size_t n_rows)
-{
-    bench *b = ctx;
-    assert_int_equal(index, b->n_planned);
-    assert_true(index < n_rows);
-    b->last[b->n_planned++] = *row;
-}
-
-static void on_prepared(void *ctx, const mop_sweep_row *row, size_t index, size_t n_rows)
-{
-    (void)row;
-    (void)index;
-    (void)n_rows;
-    ((bench *)ctx)->n_prepared++;
-}
-
-static void on_pass(void *ctx, uint32_t passes, uint32_t satisfied, uint64_t eta_ns,
-                    const mop_sweep_row *rows, size_t n_rows)
-{
-    bench *b = ctx;
-    (void)satisfied;
-    (void)eta_ns;
-    b->n_passes++;
-    memcpy(b->last, rows, n_rows * sizeof *rows);
-    if (b->stop_after_pass > 0 && passes >= b->stop_after_pass)
-        b->is_stopped = true;
-}
-
-static void on_finished(void *ctx, const mop_sweep_row *rows, size_t n_rows)
-{
-    bench *b = ctx;
-    b->n_finished++;
-    memcpy(b->last, rows, n_rows * sizeof *rows);
-}
-
-static bool on_interrupted(void *ctx)
-{
-    bench *b = ctx;
-    return b->is_stopped || ++b->polls == b->stop_at_poll;
-}
-
-static bench *new_bench(void)
-{
-    bench *b = calloc(1, sizeof *b);
-    assert_non_null(b);
-    fake = (fake_config){.now_ns = &b->now_ns, .run_ns = 2 * MS};
-    fake_sink_init(&b->store);
-    b->world = (mop_sweep_world){.clock = {.now_ns = bench_now, .ctx = b},
-                                 .counters = {.read = no_counts},
-                                 .find_backend = fake_backend_find,
-                                 .peak_flops = 1e9,
-                                 .fingerprint = "cpu=fake;"};
-    b->options = (mop_sweep_options){.specs = specs,
-                                     .n_specs = 2,
-                                     .backends = backends,
-                                     .n_backends = 2,
-                                     .backends_named = true,
-                                     .threads = one_thread,
-                                     .n_threads = 1,
-                                     .batches = one_batch,
-                                     .n_batches = 1,
-                                     .fuse = MOP_FUSE_ALL,
-                                     .seed = 3,
-                                     .started_utc = "2026-01-31T12:00:00Z",
-                                     .build_id = "test"};
-    b->events = (mop_sweep_events){.note = on_note,
-                                   .planned = on_planned,
-                                   .prepared = on_prepared,
-                                   .pass_done = on_pass,
-                                   .finished = on_finished,
-                                   .interrupted = on_interrupted,
-                                   .ctx = b};
-    return b;
-}
-
-static mop_status run(bench *b)
-{
-    b->err = (mop_err){0};
-    b->polls = 0;
-    b->n_planned = 0;
-    mop_status st =
-        mop_sweep_run(&b->options, &b->world, &b->store.sink, &b->events, &b->outcome, &b->err);
-    assert_int_equal(fake.opened, fake.closed); /* whatever happened, nothing is left open */
-    assert_int_equal(fake.planned, fake.freed);
-    return st;
-}
-
 static void a_sweep_measures_the_product_and_stores_all_of_it(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_int_equal(b->outcome.sweep_id, 77);
     assert_int_equal(b->outcome.n_rows, 4);
     assert_int_equal(b->outcome.n_done, 4);
@@ -195,7 +66,7 @@ static void a_sweep_measures_the_product_and_stores_all_of_it(void **state)
 
 static void a_dry_run_plans_and_touches_nothing(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     b->options.dry_run = true;
     mop_status st = mop_sweep_run(&b->options, &b->world, NULL, &b->events, &b->outcome, &b->err);
@@ -214,12 +85,12 @@ static void a_dry_run_plans_and_touches_nothing(void **state)
 
 static void a_wrong_output_fails_its_rows_and_no_time_is_stored_for_them(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     fake.fault = FAKE_TWICE_BOUND;
     fake.fault_node = 4;
     fake.fault_height = 33;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_int_equal(b->outcome.n_done, 2);
     assert_int_equal(b->outcome.n_failed, 2);
     for (int i = 2; i < 4; i++) {
@@ -238,11 +109,11 @@ static void a_wrong_output_fails_its_rows_and_no_time_is_stored_for_them(void **
 
 static void a_device_lost_in_mid_sweep_costs_its_row_only(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     fake.lost_at_run = 20; /* a run of the check, then 5 + 4 + 4 + 4 in passes: the fifth pass */
     fake.lost_height = 32;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_int_equal(b->outcome.n_done, 2);
     assert_int_equal(b->outcome.n_failed, 2);
     assert_int_equal(b->store.rows[0].state, MOP_FAILED);
@@ -254,10 +125,10 @@ static void a_device_lost_in_mid_sweep_costs_its_row_only(void **state)
 
 static void a_named_back_end_without_a_device_stops_before_anything_is_written(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     fake.is_absent[1] = true;
-    assert_int_equal(run(b), MOP_ENODEV);
+    assert_int_equal(bench_run(b), MOP_ENODEV);
     assert_string_equal(b->err.msg, "fake-b: there is no such device here");
     assert_int_equal(b->store.n_plans, 0);
     assert_int_equal(fake.runs, 0);
@@ -266,12 +137,12 @@ static void a_named_back_end_without_a_device_stops_before_anything_is_written(v
 
 static void an_unnamed_back_end_without_a_device_is_left_out_with_a_remark(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     b->options.n_specs = 1;
     fake.is_absent[1] = true;
     b->options.backends_named = false;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_string_equal(b->notes,
                         "back end fake-b is left out: fake-b: there is no such device here\n");
     assert_int_equal(b->outcome.n_rows, 1);
@@ -281,27 +152,27 @@ static void an_unnamed_back_end_without_a_device_is_left_out_with_a_remark(void 
 
 static void no_device_at_all_is_no_device(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     fake.is_absent[0] = fake.is_absent[1] = true;
     b->options.backends_named = false;
-    assert_int_equal(run(b), MOP_ENODEV);
+    assert_int_equal(bench_run(b), MOP_ENODEV);
     free(b);
 }
 
 static void an_empty_product_or_unknown_name_is_a_usage_error(void **state)
 {
     static const char *const unknown[] = {"fake-a", "fake-z"};
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     b->options.n_specs = 0;
-    assert_int_equal(run(b), MOP_EINVAL);
+    assert_int_equal(bench_run(b), MOP_EINVAL);
     b->options.n_specs = 2;
     b->options.n_threads = 0;
-    assert_int_equal(run(b), MOP_EINVAL);
+    assert_int_equal(bench_run(b), MOP_EINVAL);
     b->options.n_threads = 1;
     b->options.backends = unknown;
-    assert_int_equal(run(b), MOP_EINVAL);
+    assert_int_equal(bench_run(b), MOP_EINVAL);
     assert_string_equal(b->err.msg, "unknown back end 'fake-z'");
     assert_int_equal(b->store.n_plans, 0);
     free(b);
@@ -311,14 +182,14 @@ static void thread_counts_make_rows_of_their_own(void **state)
 {
     static const int threads[] = {1, 2, 1};
     static const int32_t batches[] = {1, 2};
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     b->options.n_specs = 1;
     b->options.threads = threads;
     b->options.n_threads = 3; /* the second 1 is the same device again */
     b->options.batches = batches;
     b->options.n_batches = 2;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_int_equal(b->outcome.n_done, 8);
     assert_int_equal(b->store.rows[0].threads, 1);
     assert_int_equal(b->store.rows[1].threads, 2);
@@ -329,10 +200,10 @@ static void thread_counts_make_rows_of_their_own(void **state)
 
 static void without_a_budget_eight_minutes_end_a_sweep(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     fake.run_ns = 3000 * MS; /* 4 rows: a pass of 24 s; preparing 8 runs, 24 s */
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_true(b->outcome.elapsed_ns <= MOP_SWEEP_BUDGET_NS);
     assert_true(b->outcome.elapsed_ns > MOP_SWEEP_BUDGET_NS * 8 / 10);
     assert_int_equal(b->outcome.n_done, 4);
@@ -346,11 +217,11 @@ static void without_a_budget_eight_minutes_end_a_sweep(void **state)
 
 static void rows_that_preparation_does_not_reach_stay_pending(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     fake.run_ns = 100 * MS;
     b->options.budget_ns = 600 * MS; /* preparing the first network takes 400 ms: over 60 % */
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_int_equal(b->outcome.n_done, 2);
     assert_int_equal(b->outcome.n_pending, 2);
     assert_int_equal(b->store.rows[2].state, MOP_PENDING);
@@ -360,7 +231,7 @@ static void rows_that_preparation_does_not_reach_stay_pending(void **state)
     fake.run_ns = 2 * MS; /* on a faster day, the rest */
     b->options.resume = true;
     b->options.budget_ns = 0; /* how long is not part of the plan */
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_true(b->outcome.is_resumed);
     assert_int_equal(b->outcome.n_done, 4);
     assert_int_equal(b->store.n_plans, 1);
@@ -369,10 +240,10 @@ static void rows_that_preparation_does_not_reach_stay_pending(void **state)
 
 static void plans_beyond_half_the_memory_are_skipped_with_a_sentence(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     b->world.memory_bytes = 2 * 3 * 5120; /* three plans of 4096 + 1024 bytes fit in half of it */
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_int_equal(b->outcome.n_done, 3);
     assert_int_equal(b->outcome.n_skipped, 1);
     assert_int_equal(b->store.rows[3].state, MOP_SKIPPED);
@@ -382,10 +253,10 @@ static void plans_beyond_half_the_memory_are_skipped_with_a_sentence(void **stat
 
 static void an_interrupt_in_preparation_leaves_nothing_behind(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     b->stop_at_poll = 2; /* before the second network */
-    assert_int_equal(run(b), MOP_EINTR);
+    assert_int_equal(bench_run(b), MOP_EINTR);
     assert_string_equal(b->err.msg, "interrupted before the first pass");
     assert_int_equal(b->store.n_plans, 0);
     assert_int_equal(b->outcome.sweep_id, 0);
@@ -394,15 +265,15 @@ static void an_interrupt_in_preparation_leaves_nothing_behind(void **state)
 
 static void an_interrupted_sweep_resumes_to_the_same_samples(void **state)
 {
-    bench *whole = new_bench();
+    bench *whole = bench_new();
     (void)state;
     whole->options.n_specs = 1;
-    assert_int_equal(run(whole), MOP_OK);
+    assert_int_equal(bench_run(whole), MOP_OK);
 
-    bench *b = new_bench();
+    bench *b = bench_new();
     b->options.n_specs = 1;
     b->stop_after_pass = 5;
-    assert_int_equal(run(b), MOP_EINTR);
+    assert_int_equal(bench_run(b), MOP_EINTR);
     assert_int_equal(b->store.n_passes, 5);
     assert_int_equal(b->outcome.n_pending, 2);
     assert_int_equal(b->store.rows[0].stop, MOP_STOP_INTERRUPT);
@@ -412,7 +283,7 @@ static void an_interrupted_sweep_resumes_to_the_same_samples(void **state)
     b->stop_after_pass = 0;
     b->is_stopped = false;
     b->options.resume = true;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_true(b->outcome.is_resumed);
     assert_int_equal(b->outcome.n_done, 2);
     assert_int_equal(b->store.n_plans, 1);
@@ -430,15 +301,15 @@ static void an_interrupted_sweep_resumes_to_the_same_samples(void **state)
 
 static void a_satisfied_but_interrupted_row_is_not_failed_by_resuming_at_the_end(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     b->options.n_specs = 1;
     b->stop_after_pass = 12; /* nothing is left to measure, but the rows are pending */
-    assert_int_equal(run(b), MOP_EINTR);
+    assert_int_equal(bench_run(b), MOP_EINTR);
     b->stop_after_pass = 0;
     b->is_stopped = false;
     b->options.resume = true;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_int_equal(b->outcome.n_done, 2);
     assert_int_equal(b->store.n_passes, 12);
     assert_string_equal(b->store.rows[0].reason, "");
@@ -447,11 +318,11 @@ static void a_satisfied_but_interrupted_row_is_not_failed_by_resuming_at_the_end
 
 static void resume_of_another_plan_or_of_nothing_begins_anew(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     b->options.n_specs = 1;
     b->options.resume = true;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_false(b->outcome.is_resumed);
     assert_int_equal(b->outcome.n_done, 2);
     assert_non_null(strstr(b->notes, "a new sweep begins"));
@@ -460,30 +331,30 @@ static void resume_of_another_plan_or_of_nothing_begins_anew(void **state)
 
 static void the_plan_is_named_by_what_is_measured_and_not_by_how_long(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     uint64_t first;
     (void)state;
     b->options.n_specs = 1;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     first = b->store.sweep.plan_hash;
     fake_sink_init(&b->store);
     b->options.budget_ns = 100000 * MS;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_true(b->store.sweep.plan_hash == first);
     fake_sink_init(&b->store);
     b->options.seed = 4;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_true(b->store.sweep.plan_hash != first);
     free(b);
 }
 
 static void a_store_that_fails_in_planning_is_rolled_back(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     b->options.n_specs = 1;
     b->store.fail_model = true;
-    assert_int_equal(run(b), MOP_EIO);
+    assert_int_equal(bench_run(b), MOP_EIO);
     assert_int_equal(b->store.n_aborted, 1);
     assert_int_equal(b->store.n_rows, 0);
     free(b);
@@ -491,11 +362,11 @@ static void a_store_that_fails_in_planning_is_rolled_back(void **state)
 
 static void a_store_that_fails_in_a_pass_ends_the_sweep(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     b->options.n_specs = 1;
     b->store.fail_pass = 3;
-    assert_int_equal(run(b), MOP_EIO);
+    assert_int_equal(bench_run(b), MOP_EIO);
     assert_string_equal(b->err.msg, "the disk is full");
     assert_int_equal(b->store.n_passes, 2);
     assert_int_equal(b->store.rows[0].state, MOP_PENDING);
@@ -504,11 +375,11 @@ static void a_store_that_fails_in_a_pass_ends_the_sweep(void **state)
 
 static void a_back_end_that_cannot_profile_still_measures(void **state)
 {
-    bench *b = new_bench();
+    bench *b = bench_new();
     (void)state;
     b->options.n_specs = 1;
     fake.has_no_profile = true;
-    assert_int_equal(run(b), MOP_OK);
+    assert_int_equal(bench_run(b), MOP_OK);
     assert_int_equal(b->outcome.n_done, 2);
     assert_int_equal(b->store.n_layer_runs, 0);
     assert_non_null(strstr(b->notes, "has no layer times: fake: cannot profile"));

@@ -1,0 +1,32 @@
+/* A whole sweep in a box: two small networks, two fake back ends, a fake store, and a clock that
+ * only runs move. */
+#ifndef TESTS_SUPPORT_BENCH_H
+#define TESTS_SUPPORT_BENCH_H
+
+#include "tests/support/fake_backend.h"
+#include "tests/support/fake_sink.h"
+
+/* Everything one test needs. The two networks differ in input height, which faults select by. */
+typedef struct bench {
+    uint64_t now_ns;
+    mop_sweep_world world;
+    mop_sweep_options options;
+    mop_sweep_events events;
+    mop_sweep_outcome outcome;
+    fake_sink store;
+    mop_err err;
+    int polls, stop_at_poll;  /* the user stops at this call of interrupted(); 0: never */
+    uint32_t stop_after_pass; /* or after this pass */
+    bool is_stopped;
+    char notes[1024];
+    size_t n_planned, n_prepared, n_passes, n_finished;
+    mop_sweep_row last[FAKE_ROWS]; /* as the latest pass_done or finished showed them */
+} bench;
+
+/* Free with free(). */
+bench *bench_new(void);
+
+/* Runs the sweep of b->options; fails the test if a device or plan is left open. */
+mop_status bench_run(bench *b);
+
+#endif
