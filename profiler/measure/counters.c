@@ -50,10 +50,12 @@ uint32_t mop_counts_flags(const mop_counts *before, const mop_counts *after, int
     int64_t tolerance = wall_ns / OFF_CPU_FRACTION;
     if (tolerance < OFF_CPU_FLOOR_NS)
         tolerance = OFF_CPU_FLOOR_NS;
+    bool is_off = cpu != MOP_ABSENT && wall_ns - cpu > tolerance;
     /* MOP_ABSENT is the most negative value, so an absent counter never raises a flag */
-    if (mop_count_delta(before->invol_switches, after->invol_switches) > 0)
+    if (mop_count_delta(before->invol_switches, after->invol_switches) > 0 &&
+        (is_off || cpu == MOP_ABSENT))
         flags |= MOP_FLAG_PREEMPTED;
-    if (is_host_single && cpu != MOP_ABSENT && wall_ns - cpu > tolerance)
+    if (is_off && is_host_single)
         flags |= MOP_FLAG_OFF_CPU;
     if (mop_count_delta(before->minor_faults, after->minor_faults) > 0 ||
         mop_count_delta(before->major_faults, after->major_faults) > 0)

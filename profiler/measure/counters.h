@@ -26,10 +26,13 @@ mop_counters mop_counters_real(void);
 /* after - before, or MOP_ABSENT if either is. */
 int64_t mop_count_delta(int64_t before, int64_t after);
 
-/* The union of mop_flag that a sample of wall_ns between two readings earned; 0 is clean.
- * PREEMPTED: an involuntary switch. OFF_CPU: wall - cpu > max(20 us, 0.5 % of wall), judged only if
- * is_host_single, because a thread that waits for others is off the CPU by design. PAGE_FAULT: any
- * fault. MIGRATED: it ended on another CPU. */
+/* The union of mop_flag that a sample of wall_ns between two readings earned; 0 is clean. With off
+ * = wall - cpu > max(20 us, 0.5 % of wall): PREEMPTED: an involuntary switch, and off or no CPU
+ * time to tell by. A kernel thread that takes the CPU for microseconds cannot explain a slow
+ * sample, and a long sample is never without one (measured with a spinning thread on a busy 2-CPU
+ * machine: 7 such switches a second of CPU time). OFF_CPU: off, judged only if is_host_single,
+ * because a thread that waits for others is off by design. PAGE_FAULT: any fault. MIGRATED: it
+ * ended on another CPU. */
 uint32_t mop_counts_flags(const mop_counts *before, const mop_counts *after, int64_t wall_ns,
                           bool is_host_single);
 

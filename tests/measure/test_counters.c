@@ -36,6 +36,20 @@ static void causes_add_up(void **state)
                          MOP_FLAG_OFF_CPU);
 }
 
+static void a_switch_that_cost_next_to_nothing_is_no_preemption(void **state)
+{
+    mop_counts after = still;
+    (void)state;
+    after.invol_switches++;
+    after.cpu_ns += 1000000;
+    assert_int_equal(mop_counts_flags(&still, &after, 1020000, true), 0);
+    assert_int_equal(mop_counts_flags(&still, &after, 1020001, true),
+                     MOP_FLAG_PREEMPTED | MOP_FLAG_OFF_CPU);
+    assert_int_equal(mop_counts_flags(&still, &after, 1020001, false), MOP_FLAG_PREEMPTED);
+    after.cpu_ns = MOP_ABSENT; /* nothing to tell by: the switch alone decides */
+    assert_int_equal(mop_counts_flags(&still, &after, 1000000, true), MOP_FLAG_PREEMPTED);
+}
+
 static void off_cpu_needs_more_than_20_us_and_half_a_percent(void **state)
 {
     mop_counts after = still;
@@ -106,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_difference_is_clean),
         cmocka_unit_test(causes_add_up),
+        cmocka_unit_test(a_switch_that_cost_next_to_nothing_is_no_preemption),
         cmocka_unit_test(off_cpu_needs_more_than_20_us_and_half_a_percent),
         cmocka_unit_test(an_absent_counter_has_no_difference_and_no_flag),
         cmocka_unit_test(real_counters_see_the_first_touch_of_a_page),

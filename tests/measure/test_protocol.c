@@ -194,6 +194,8 @@ static void each_cause_raises_its_own_flag_on_its_own_sample(void **state)
     w->protocol.max_passes = 3;
     /* in pass 1 run r of a visit is sample r - 1 */
     lab_script(w, (lab_event){0, 1, 1, LAB_PREEMPT, 1});
+    lab_script(w, (lab_event){0, 1, 1, LAB_OFF_CPU, 3 * MS});
+    lab_script(w, (lab_event){0, 2, 1, LAB_PREEMPT, 2}); /* for no time to speak of */
     lab_script(w, (lab_event){0, 1, 2, LAB_OFF_CPU, 20001});
     lab_script(w, (lab_event){0, 1, 3, LAB_FAULT, 4});
     lab_script(w, (lab_event){1, 1, 1, LAB_MIGRATE, 1});
@@ -203,8 +205,9 @@ static void each_cause_raises_its_own_flag_on_its_own_sample(void **state)
     assert_int_equal(lab_run(w, 0, NULL, 0, &err), MOP_OK);
     mop_protocol_order(1, 1, order, 2);
     const mop_sample_record *s = w->passes[1].samples;
-    const uint32_t want[2][3] = {{MOP_FLAG_PREEMPTED, MOP_FLAG_OFF_CPU, MOP_FLAG_PAGE_FAULT},
-                                 {MOP_FLAG_MIGRATED, 0, 0}};
+    const uint32_t want[2][3] = {
+        {MOP_FLAG_PREEMPTED | MOP_FLAG_OFF_CPU, MOP_FLAG_OFF_CPU, MOP_FLAG_PAGE_FAULT},
+        {MOP_FLAG_MIGRATED, 0, 0}};
     for (int v = 0; v < 2; v++) {
         for (int r = 0; r < 3; r++)
             assert_int_equal(s[v * 3 + r].flags, want[order[v]][r]);
@@ -241,6 +244,7 @@ static void a_subject_that_waits_for_other_threads_is_not_judged_by_cpu_time(voi
     w->subjects[0].is_host_single = false;
     lab_script(w, (lab_event){0, 0, 2, LAB_OFF_CPU, 1 * MS});
     lab_script(w, (lab_event){0, 0, 3, LAB_PREEMPT, 1});
+    lab_script(w, (lab_event){0, 0, 3, LAB_OFF_CPU, 1 * MS});
     assert_int_equal(lab_run(w, 0, NULL, 0, &err), MOP_OK);
     assert_int_equal(w->samples[0].flags, 0);
     assert_int_equal(w->samples[1].flags, MOP_FLAG_PREEMPTED);

@@ -90,7 +90,7 @@ static void a_subject_without_clean_samples_is_never_satisfied(void **state)
     w->protocol.min_clean = 0;
     for (uint32_t pass = 0; pass < 13; pass++) {
         for (uint32_t run = 1; run < 5; run++)
-            lab_script(w, (lab_event){0, pass, run, LAB_PREEMPT, 1});
+            lab_script(w, (lab_event){0, pass, run, LAB_OFF_CPU, MS});
     }
     assert_int_equal(lab_run(w, 0, NULL, 0, &err), MOP_OK);
     assert_int_equal(w->results[0].n_clean, 0);
