@@ -105,6 +105,12 @@ $(B)/gen/embed.list: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' $(EMBED) | cmp -s - $@ || printf '%s\n' $(EMBED) > $@
 
+$(B)/gen/build_id.h: FORCE
+	@mkdir -p $(@D)
+	@printf '#define MOP_BUILD_ID "%s"\n' "$$(git describe --always --dirty 2>/dev/null || echo unversioned)" > $@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+$(B)/profiler/base/build.o: $(B)/gen/build_id.h
+
 $(B)/gen/embed.S: $(B)/gen/embed.list
 	@awk -F= 'BEGIN { print ".section .rodata" } \
 	 { printf ".balign 16\nd%d: .incbin \"%s\"\ne%d: .byte 0\nn%d: .string \"%s\"\n", NR, $$2, NR, NR, $$1 } \
