@@ -12,6 +12,7 @@ static const struct {
     {"ablation", "db/queries/ablation.sql"},
     {"pareto", "db/queries/pareto.sql"},
     {"layers", "db/queries/layers.sql"},
+    {"sweep", "db/queries/sweep.sql"},
 };
 
 enum { N_QUERIES = sizeof queries / sizeof queries[0] };

@@ -1,0 +1,83 @@
+/* What the commands share: options, exit codes, output, messages. Only this room prints and exits.
+ */
+#ifndef PROFILER_CLI_CLI_H
+#define PROFILER_CLI_CLI_H
+
+#include <popt.h>
+
+#include "db/query.h"
+#include "profiler/base/status.h"
+#include "profiler/base/text.h"
+#include "profiler/engine/backend.h"
+
+/* The documented exit codes. 3 and 4 belong to comparisons. */
+enum mop_exit {
+    MOP_EXIT_DONE = 0,
+    MOP_EXIT_FAILED = 1,
+    MOP_EXIT_USAGE = 2,
+    MOP_EXIT_NO_DEVICE = 5,
+    MOP_EXIT_SOME_FAILED = 6,
+    MOP_EXIT_CHECK = 7,
+    MOP_EXIT_INTERRUPTED = 130
+};
+
+int mop_exit_code(mop_status status);
+
+/* Prints "moprof: <sentence>" to stderr and returns the exit code of err. */
+int mop_cli_fail(const mop_err *err);
+/* The same for a usage error with its own sentence. */
+int mop_cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* "moprof: <sentence>" to stderr, nothing more. */
+void mop_cli_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* What one command takes. */
+typedef struct mop_cli_desc {
+    const char *verb;
+    const char *args;  /* "SPEC", "[PATTERN]" or "" */
+    const char *about; /* paragraphs for --help, ending with examples */
+    const struct poptOption *options;
+    size_t min_args, max_args;
+} mop_cli_desc;
+
+/* Parses argv (argv[0] is the verb) into the option variables and args. Every long option has an
+ * environment twin MOPROF_NAME that the command line overrides. Returns -1 to go on, or the exit
+ * code to end with (help printed, or a usage error with the nearest option named). */
+int mop_cli_parse(const mop_cli_desc *desc, int argc, const char **argv, mop_strlist *args);
+
+/* Number options within a range: MOP_EINVAL with the range in the sentence. */
+mop_status mop_cli_int(const char *option, const char *text, long lo, long hi, long *out,
+                       mop_err *err);
+mop_status mop_cli_real(const char *option, const char *text, double lo, double hi, double *out,
+                        mop_err *err);
+/* "90s", "5m", "1h", "250ms" or plain seconds -> ns. */
+mop_status mop_cli_time(const char *option, const char *text, uint64_t *ns, mop_err *err);
+
+/* A list option "1,2" of numbers; *out is the caller's to free. */
+mop_status mop_cli_int_list(const char *option, const char *text, long lo, long hi, int **out,
+                            size_t *n, mop_err *err);
+
+/* "avx2" -> the mask of that level and all below; "" or NULL -> all. */
+mop_status mop_cli_isa_mask(const char *text, unsigned *mask, mop_err *err);
+
+/* Opens `choice` of back end `id`. */
+mop_status mop_cli_open(const char *id, const mop_device_choice *choice,
+                        const mop_backend **backend, mop_device **device, mop_err *err);
+
+/* Exactly one canonical spec out of text. */
+mop_status mop_cli_one_spec(const char *text, char *spec, size_t size, mop_err *err);
+
+/* Writes t to file (stdout if NULL) in the format named, or the one of the file's extension, or a
+ * table for people. A file is replaced only once it is complete. */
+mop_status mop_cli_write_table(const mop_table *t, const char *format, const char *file,
+                               mop_err *err);
+mop_status mop_cli_write_text(const char *text, const char *file, mop_err *err);
+mop_status mop_cli_format(const char *format, const char *file, mop_format *out, mop_err *err);
+
+/* The database named by --db, else moprof.db here. */
+const char *mop_cli_db(const char *option);
+
+#define MOP_COMMAND_ROW(name, what) int mop_cmd_##name(int argc, const char **argv);
+#include "profiler/cli/commands.def"
+#undef MOP_COMMAND_ROW
+
+#endif

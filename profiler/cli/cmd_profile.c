@@ -1,0 +1,258 @@
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "db/table.h"
+#include "profiler/base/alloc.h"
+#include "profiler/base/clock.h"
+#include "profiler/base/stats.h"
+#include "profiler/cli/cli.h"
+#include "profiler/cli/job.h"
+#include "profiler/cli/layer_kind.h"
+#include "profiler/engine/peak.h"
+
+/* Times of R plain and R profiled runs, alternating. */
+struct times {
+    size_t runs, n_layers;
+    double *plain;    /* [runs] ns, host clock */
+    double *profiled; /* [runs] ns, host clock */
+    double *layer;    /* [n_layers][runs] ns, the profile's clock */
+    double *total;    /* [runs] ns, the profile's clock */
+    const char *clock_name;
+};
+
+static mop_status times_init(struct times *t, size_t runs, size_t n_layers, mop_err *err)
+{
+    *t = (struct times){.runs = runs, .n_layers = n_layers};
+    t->plain = mop_calloc(runs, sizeof *t->plain, err);
+    t->profiled = mop_calloc(runs, sizeof *t->profiled, err);
+    t->total = mop_calloc(runs, sizeof *t->total, err);
+    t->layer = mop_calloc(runs * n_layers, sizeof *t->layer, err);
+    return t->plain != NULL && t->profiled != NULL && t->total != NULL && t->layer != NULL
+               ? MOP_OK
+               : MOP_ENOMEM;
+}
+
+static void times_release(struct times *t)
+{
+    free(t->plain);
+    free(t->profiled);
+    free(t->total);
+    free(t->layer);
+}
+
+static mop_status run_all(const mop_subject_model *m, const mop_backend *backend, mop_plan *plan,
+                          struct times *t, mop_err *err)
+{
+    mop_clock clock = mop_clock_real();
+    uint64_t *layer_ns = mop_calloc(t->n_layers, sizeof *layer_ns, err);
+    float *out = mop_calloc(m->n_out, sizeof *out, err);
+    mop_status status = layer_ns != NULL && out != NULL ? MOP_OK : MOP_ENOMEM;
+    for (size_t r = 0; r < t->runs && status == MOP_OK; r++) {
+        mop_profile profile = {.layer_ns = layer_ns, .n_layers = (uint32_t)t->n_layers};
+        uint64_t a = mop_now_ns(&clock), b, c;
+        status = backend->run(plan, m->input, out, NULL, err);
+        b = mop_now_ns(&clock);
+        if (status == MOP_OK)
+            status = backend->run(plan, m->input, out, &profile, err);
+        c = mop_now_ns(&clock);
+        t->plain[r] = (double)(b - a);
+        t->profiled[r] = (double)(c - b);
+        t->total[r] = (double)profile.total_ns;
+        t->clock_name = profile.clock_name;
+        for (size_t i = 0; i < t->n_layers && status == MOP_OK; i++)
+            t->layer[i * t->runs + r] = (double)layer_ns[i];
+    }
+    free(layer_ns);
+    free(out);
+    return status;
+}
+
+/* Sorts x in place. */
+static double median(double *x, size_t n)
+{
+    mop_sort_f64(x, n);
+    return mop_quantile(x, n, 0.5);
+}
+
+static mop_status add_layer(mop_table *t, const mop_node *node, const char *kernel, double ns,
+                            double total, double peak, mop_err *err)
+{
+    mop_cost cost;
+    char kind[48], shape[48];
+    double rate, floor_ns;
+    mop_cell *cell = mop_table_row(t, err);
+    if (cell == NULL)
+        return MOP_ENOMEM;
+    mop_op_cost(&node->inst, &cost);
+    mop_layer_kind(&node->inst, kind, sizeof kind);
+    (void)snprintf(shape, sizeof shape, "%dx%dx%d", node->inst.out.h, node->inst.out.w,
+                   node->inst.out.c); /* three numbers fit */
+    rate = cost.macs > 0 && ns > 0 ? 2.0 * (double)cost.macs / ns : NAN;
+    floor_ns = peak > 0 ? 2e9 * (double)cost.macs / peak : NAN;
+    if (mop_cell_set_text(&cell[0], node->name, err) != MOP_OK ||
+        mop_cell_set_text(&cell[1], kind, err) != MOP_OK ||
+        mop_cell_set_text(&cell[2], kernel, err) != MOP_OK ||
+        mop_cell_set_text(&cell[3], shape, err) != MOP_OK ||
+        mop_cell_set_real(&cell[4], ns / 1e6, 4, err) != MOP_OK ||
+        mop_cell_set_real(&cell[5], 100 * ns / total, 1, err) != MOP_OK ||
+        mop_cell_set_int(&cell[6], cost.macs, err) != MOP_OK ||
+        mop_cell_set_int(&cell[7], cost.bytes_read + cost.bytes_written, err) != MOP_OK ||
+        mop_cell_set_real(&cell[8], rate, 1, err) != MOP_OK ||
+        mop_cell_set_real(&cell[9], 1e11 * rate / peak, 1, err) != MOP_OK ||
+        mop_cell_set_real(&cell[10], floor_ns / 1e6, 4, err) != MOP_OK)
+        return MOP_ENOMEM;
+    return MOP_OK;
+}
+
+static mop_status layer_table(const mop_subject_model *m, const mop_backend *backend,
+                              const mop_plan *plan, const struct times *t, double peak,
+                              mop_table *out, mop_err *err)
+{
+    static const char *const cols[] = {"layer", "op",    "kernel",   "output", "ms",      "share_%",
+                                       "macs",  "bytes", "gflops_s", "peak_%", "floor_ms"};
+    const mop_graph *g = m->fused->graph;
+    double total = median(t->total, t->runs);
+    mop_status status = mop_table_start(out, cols, sizeof cols / sizeof cols[0], err);
+    for (uint32_t i = 0; i < g->n_nodes && status == MOP_OK; i++)
+        status = add_layer(out, &g->nodes[i], backend->kernel_name(plan, i),
+                           median(&t->layer[i * t->runs], t->runs), total, peak, err);
+    return status;
+}
+
+/* The end-to-end figures, and whether the layer table may be believed. */
+static void summary(const mop_subject_model *m, const mop_plan *plan, const mop_backend *backend,
+                    const struct times *t, const mop_check *check, double peak)
+{
+    mop_graph_counts n;
+    mop_plan_info info;
+    double plain = median(t->plain, t->runs), profiled = median(t->profiled, t->runs);
+    double sum = 0, total = median(t->total, t->runs);
+    for (size_t i = 0; i < t->n_layers; i++)
+        sum += median(&t->layer[i * t->runs], t->runs);
+    mop_graph_count(m->fused->graph, &n);
+    backend->plan_info(plan, &info);
+    fprintf(stderr, "%s: median of %zu plain runs %.3f ms, smallest %.3f ms", m->spec.text, t->runs,
+            plain / 1e6, t->plain[0] / 1e6);
+    if (peak > 0)
+        fprintf(stderr, ", %.1f %% of one core's measured peak of %.1f GFLOP/s",
+                2e11 * (double)n.macs / plain / peak, peak / 1e9);
+    fprintf(
+        stderr,
+        "\nlayers by the %s clock: medians sum to %.3f ms of %.3f ms; profiled / plain = %.3f%s\n"
+        "set-up %.1f ms, first run %.1f ms, arena %.1f MiB, weights %.1f MiB; output error %.1e "
+        "(bound %.1e)\n",
+        t->clock_name, sum / 1e6, total / 1e6, profiled / plain,
+        profiled / plain > 1.05 || fabs(sum / total - 1) > 0.05 ? " (layer table unreliable)" : "",
+        (double)info.setup_ns / 1e6, (double)info.first_run_ns / 1e6,
+        (double)info.arena_bytes / 0x1p20, (double)info.weight_bytes / 0x1p20, check->end_to_end,
+        check->end_bound);
+}
+
+struct typed {
+    char *backend, *threads, *device, *isa, *runs, *seed, *format, *output;
+};
+
+static mop_status profile_on(const struct typed *o, const mop_backend *backend, mop_device *device,
+                             unsigned isa_mask, const mop_subject_model *m, size_t runs,
+                             mop_err *err)
+{
+    mop_plan *plan = NULL;
+    mop_check check = {0};
+    mop_table table = {0};
+    struct times t = {0};
+    mop_clock clock = mop_clock_real();
+    double peak = mop_peak_flops(&clock, mop_isa_best(isa_mask), 10);
+    mop_status status = mop_subject_model_plan(m, backend, device, &plan, &check, err);
+    if (status == MOP_OK)
+        status = times_init(&t, runs, m->fused->graph->n_nodes, err);
+    if (status == MOP_OK)
+        status = run_all(m, backend, plan, &t, err);
+    if (status == MOP_OK)
+        status = layer_table(m, backend, plan, &t, peak, &table, err);
+    if (status == MOP_OK)
+        status = mop_cli_write_table(&table, o->format, o->output, err);
+    if (status == MOP_OK)
+        summary(m, plan, backend, &t, &check, peak);
+    mop_table_release(&table);
+    times_release(&t);
+    backend->plan_free(plan);
+    return status;
+}
+
+static mop_status profile(const struct typed *o, const char *text, mop_err *err)
+{
+    char one[MOP_SPEC_MAX];
+    long runs = 30, seed = 1, threads = 1;
+    const mop_backend *backend = NULL;
+    mop_device_choice choice = {.selector = o->device};
+    mop_device *device = NULL;
+    mop_subject_model m = {0};
+    mop_format format;
+    mop_status status = mop_cli_one_spec(text, one, sizeof one, err);
+    if (status == MOP_OK)
+        status = mop_cli_format(o->format, o->output, &format, err);
+    if (status == MOP_OK && o->runs != NULL)
+        status = mop_cli_int("runs", o->runs, 3, 10000, &runs, err);
+    if (status == MOP_OK && o->seed != NULL)
+        status = mop_cli_int("seed", o->seed, 0, LONG_MAX, &seed, err);
+    if (status == MOP_OK && o->threads != NULL)
+        status = mop_cli_int("threads", o->threads, 1, 1024, &threads, err);
+    if (status == MOP_OK)
+        status = mop_cli_isa_mask(o->isa, &choice.isa_mask, err);
+    choice.threads = (int)threads;
+    if (status == MOP_OK)
+        status =
+            mop_cli_open(o->backend != NULL ? o->backend : "cpu", &choice, &backend, &device, err);
+    if (status == MOP_OK)
+        status = mop_subject_model_init(&m, one, (uint64_t)seed, err);
+    if (status == MOP_OK)
+        status = profile_on(o, backend, device, choice.isa_mask, &m, (size_t)runs, err);
+    mop_subject_model_release(&m);
+    if (device != NULL)
+        backend->close(device);
+    return status;
+}
+
+int mop_cmd_profile(int argc, const char **argv)
+{
+    struct typed o = {0};
+    const struct poptOption options[] = {
+        {"backend", 'b', POPT_ARG_STRING, &o.backend, 0, "cpu (default) or vulkan", "ID"},
+        {"threads", 't', POPT_ARG_STRING, &o.threads, 0, "threads (default 1)", "N"},
+        {"device", '\0', POPT_ARG_STRING, &o.device, 0, "index, part of a name or uuid", "DEVICE"},
+        {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "CPU: highest of scalar, avx2, avx512", "LEVEL"},
+        {"runs", 'n', POPT_ARG_STRING, &o.runs, 0, "plain and profiled runs each (default 30)",
+         "N"},
+        {"seed", '\0', POPT_ARG_STRING, &o.seed, 0, "of constants and input (default 1)", "N"},
+        {"format", 'f', POPT_ARG_STRING, &o.format, 0, "table, csv, json or md", "FORMAT"},
+        {"output", 'o', POPT_ARG_STRING, &o.output, 0, "write to FILE instead of stdout", "FILE"},
+        POPT_TABLEEND};
+    const mop_cli_desc desc = {
+        .verb = "profile",
+        .args = "SPEC",
+        .about =
+            "Times every layer of one variant after checking its output: plain and profiled runs\n"
+            "alternate, a layer's time is the median of the profiled ones, and the line at the "
+            "end\n"
+            "says whether the table may be believed. floor_ms is 2 x MACs over the measured peak\n"
+            "of one core.\n\n"
+            "  moprof profile mobileone-s0\n"
+            "  moprof profile mobileone-s4 --backend vulkan --runs 10",
+        .options = options,
+        .min_args = 1,
+        .max_args = 1,
+    };
+    char **texts[] = {&o.backend, &o.threads, &o.device, &o.isa,
+                      &o.runs,    &o.seed,    &o.format, &o.output};
+    mop_strlist args = {0};
+    mop_err err = {0};
+    int code = mop_cli_parse(&desc, argc, argv, &args);
+    if (code < 0)
+        code = profile(&o, args.items[0], &err) == MOP_OK ? MOP_EXIT_DONE : mop_cli_fail(&err);
+    mop_strlist_release(&args);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        free(*texts[i]);
+    return code;
+}

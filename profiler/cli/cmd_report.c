@@ -1,0 +1,40 @@
+#include <stdlib.h>
+
+#include "profiler/cli/cli.h"
+#include "reports/report.h"
+
+int mop_cmd_report(int argc, const char **argv)
+{
+    char *db = NULL, *output = NULL, *layers = NULL;
+    const struct poptOption options[] = {
+        {"db", '\0', POPT_ARG_STRING, &db, 0, "database (default moprof.db)", "FILE"},
+        {"output", 'o', POPT_ARG_STRING, &output, 0, "report.html or report.md", "FILE"},
+        {"layers", '\0', POPT_ARG_STRING, &layers, 0, "whose layer table to show", "VARIANT"},
+        POPT_TABLEEND};
+    const mop_cli_desc desc = {
+        .verb = "report",
+        .args = "",
+        .about =
+            "Writes what the database says: latency with intervals, latency against MACs and\n"
+            "params, Spearman's rho, what each modifier costs, the layers of one network. The\n"
+            "extension of the file decides: .html is one self-contained page, .md is Markdown.\n\n"
+            "  moprof report --db moprof.db -o report.html",
+        .options = options,
+    };
+    mop_strlist args = {0};
+    mop_err err = {0};
+    int code = mop_cli_parse(&desc, argc, argv, &args);
+    if (code < 0 && output == NULL)
+        code = mop_cli_usage("report needs -o FILE, with FILE ending in .html or .md");
+    if (code < 0) {
+        mop_report_options o = {.layers_variant = layers};
+        code = MOP_EXIT_DONE;
+        if (mop_report_write(mop_cli_db(db), output, &o, &err) != MOP_OK)
+            code = mop_cli_fail(&err);
+    }
+    mop_strlist_release(&args);
+    free(db);
+    free(output);
+    free(layers);
+    return code;
+}

@@ -1,0 +1,270 @@
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "db/table.h"
+#include "profiler/base/alloc.h"
+#include "profiler/cli/cli.h"
+#include "profiler/cli/job.h"
+
+struct typed {
+    char *variants, *backends, *threads, *device, *isa, *seed, *format, *output;
+};
+
+/* The open devices of a verification. */
+struct device_list {
+    const mop_backend *backend[8];
+    mop_device *device[8];
+    size_t n;
+};
+
+struct verification {
+    struct device_list devices;
+    uint64_t seed;
+    mop_table table;
+    size_t n_wrong;
+};
+
+static const char *const columns[] = {"variant",        "backend", "form",  "worst_layer",
+                                      "error_of_bound", "error",   "bound", "verdict"};
+
+static mop_status add_row(struct verification *v, const char *variant, const char *backend,
+                          const char *form, const char *layer, const mop_check *c,
+                          const char *verdict, mop_err *err)
+{
+    mop_cell *cell = mop_table_row(&v->table, err);
+    if (cell == NULL || mop_cell_set_text(&cell[0], variant, err) != MOP_OK ||
+        mop_cell_set_text(&cell[1], backend, err) != MOP_OK ||
+        mop_cell_set_text(&cell[2], form, err) != MOP_OK ||
+        mop_cell_set_text(&cell[3], layer, err) != MOP_OK ||
+        mop_cell_set_real(&cell[4], c->worst_node, 4, err) != MOP_OK ||
+        mop_cell_set_real(&cell[5], c->end_to_end, -1, err) != MOP_OK ||
+        mop_cell_set_real(&cell[6], c->end_bound, -1, err) != MOP_OK ||
+        mop_cell_set_text(&cell[7], verdict, err) != MOP_OK)
+        return MOP_ENOMEM;
+    return MOP_OK;
+}
+
+/* Checks m on device k and leaves its output in out[m->n_out]; a disagreement is a row, not a
+ * failure. */
+static mop_status check_on(struct verification *v, const mop_subject_model *m, size_t k, float *out,
+                           bool *is_right, mop_err *err)
+{
+    const mop_backend *b = v->devices.backend[k];
+    mop_plan *plan = NULL;
+    mop_check check = {.worst_node = NAN, .end_to_end = NAN, .end_bound = NAN};
+    mop_err why = {0};
+    const mop_graph *g = m->fused->graph;
+    mop_status status = mop_subject_model_plan(m, b, v->devices.device[k], &plan, &check, &why);
+    if (status == MOP_OK)
+        status = b->run(plan, m->input, out, NULL, &why);
+    b->plan_free(plan);
+    *is_right = status == MOP_OK;
+    if (status == MOP_ECHECK || status == MOP_EUNSUPPORTED) {
+        v->n_wrong++;
+        return add_row(v, m->spec.text, b->id, mop_form_name(m->spec.form),
+                       check.worst_index < g->n_nodes ? g->nodes[check.worst_index].name : "",
+                       &check, why.msg, err);
+    }
+    if (status != MOP_OK)
+        return mop_fail(err, status, "%s", why.msg);
+    return add_row(v, m->spec.text, b->id, mop_form_name(m->spec.form),
+                   g->nodes[check.worst_index].name, &check, "ok", err);
+}
+
+/* Relative 2-norm distance of the two forms' outputs on one back end. */
+static double distance(const float *a, const float *b, size_t n)
+{
+    double diff = 0, norm = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)a[i] - (double)b[i];
+        diff += d * d;
+        norm += (double)a[i] * (double)a[i];
+    }
+    return sqrt(diff / norm);
+}
+
+/* Each form may be off by its own bound, so the two by the sum. Weights were rounded once more on
+ * the way to the deploy form; the training form's bound, over more operators, covers it. */
+static mop_status compare_forms(struct verification *v, const mop_subject_model m[2], size_t k,
+                                float *const out[2], mop_err *err)
+{
+    mop_check both = {.worst_node = NAN};
+    char name[MOP_SPEC_MAX];
+    bool agree;
+    both.end_to_end = distance(out[0], out[1], m[0].n_out);
+    both.end_bound = mop_network_bound(m[0].model->graph) + mop_network_bound(m[1].model->graph);
+    agree = both.end_to_end <= both.end_bound; /* false for a NaN */
+    v->n_wrong += !agree;
+    (void)snprintf(name, sizeof name, "%s", m[0].spec.text); /* same size */
+    return add_row(v, name, v->devices.backend[k]->id, "deploy = train", "", &both,
+                   agree ? "ok" : "the two forms differ", err);
+}
+
+static mop_status verify_on(struct verification *v, const mop_subject_model m[2], size_t k,
+                            mop_err *err)
+{
+    float *out[2] = {NULL, NULL};
+    bool is_right[2] = {false, false};
+    mop_status status = MOP_OK;
+    for (int f = 0; f < 2 && status == MOP_OK; f++) {
+        out[f] = mop_calloc(m[f].n_out, sizeof *out[f], err);
+        status = out[f] != NULL ? check_on(v, &m[f], k, out[f], &is_right[f], err) : MOP_ENOMEM;
+    }
+    if (status == MOP_OK && is_right[0] && is_right[1])
+        status = compare_forms(v, m, k, out, err);
+    free(out[0]);
+    free(out[1]);
+    return status;
+}
+
+/* The other form of the same network. */
+static void spell_forms(const mop_spec *spec, char deploy[MOP_SPEC_MAX], char train[MOP_SPEC_MAX])
+{
+    const char *rest = spec->text + strcspn(spec->text, ":+@");
+    int stem = (int)(rest - spec->text);
+    if (strncmp(rest, ":train", 6) == 0)
+        rest += 6;
+    (void)snprintf(deploy, MOP_SPEC_MAX, "%.*s%s", stem, spec->text, rest);
+    (void)snprintf(train, MOP_SPEC_MAX, "%.*s:train%.80s", stem, spec->text, rest);
+}
+
+static mop_status verify_one(struct verification *v, const char *deploy, const char *train,
+                             mop_err *err)
+{
+    mop_subject_model m[2];
+    mop_status status;
+    memset(m, 0, sizeof m);
+    status = mop_subject_model_init(&m[0], deploy, v->seed, err);
+    if (status == MOP_OK)
+        status = mop_subject_model_init(&m[1], train, v->seed, err);
+    for (size_t k = 0; k < v->devices.n && status == MOP_OK; k++)
+        status = verify_on(v, m, k, err);
+    mop_subject_model_release(&m[0]);
+    mop_subject_model_release(&m[1]);
+    return status;
+}
+
+static mop_status verify_all(struct verification *v, const char *variants, mop_err *err)
+{
+    mop_strlist specs = {0}, seen = {0};
+    mop_status status = mop_specs_expand(variants, &specs, err);
+    for (size_t i = 0; i < specs.n && status == MOP_OK; i++) {
+        mop_spec spec;
+        char deploy[MOP_SPEC_MAX], train[MOP_SPEC_MAX];
+        status = mop_spec_parse(specs.items[i], &spec, err);
+        if (status != MOP_OK)
+            break;
+        spell_forms(&spec, deploy, train);
+        if (mop_strlist_has(&seen, deploy))
+            continue;
+        if (isatty(STDERR_FILENO))
+            fprintf(stderr, "\r\033[Kverify %zu/%zu %s", i + 1, specs.n, deploy);
+        status = mop_strlist_add(&seen, deploy, err);
+        if (status == MOP_OK)
+            status = verify_one(v, deploy, train, err);
+    }
+    if (isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+    mop_strlist_release(&seen);
+    mop_strlist_release(&specs);
+    return status;
+}
+
+static mop_status open_devices(const struct typed *o, struct device_list *d, mop_err *err)
+{
+    mop_strlist ids = {0};
+    mop_device_choice choice = {.selector = o->device};
+    long threads = 1;
+    mop_status status = mop_cli_isa_mask(o->isa, &choice.isa_mask, err);
+    if (status == MOP_OK && o->threads != NULL)
+        status = mop_cli_int("threads", o->threads, 1, 1024, &threads, err);
+    choice.threads = (int)threads;
+    if (status == MOP_OK && o->backends != NULL)
+        status = mop_expand(o->backends, &ids, err);
+    for (size_t i = 0; o->backends == NULL && mop_backend_at(i) != NULL && status == MOP_OK; i++)
+        status = mop_strlist_add(&ids, mop_backend_at(i)->id, err);
+    for (size_t i = 0; i < ids.n && i < 8 && status == MOP_OK; i++) {
+        mop_err why = {0};
+        status = mop_cli_open(ids.items[i], &choice, &d->backend[d->n], &d->device[d->n], &why);
+        if (status == MOP_OK) {
+            d->n++;
+        } else if (status == MOP_ENODEV && o->backends == NULL) {
+            mop_cli_note("%s", why.msg);
+            status = MOP_OK;
+        } else {
+            (void)mop_fail(err, status, "%s", why.msg); /* the status goes on below */
+        }
+    }
+    mop_strlist_release(&ids);
+    return status;
+}
+
+static int verify(const struct typed *o)
+{
+    struct verification v = {.seed = 1};
+    mop_err err = {0};
+    mop_format format;
+    long seed = 1;
+    mop_status status = mop_cli_format(o->format, o->output, &format, &err);
+    if (status == MOP_OK && o->seed != NULL)
+        status = mop_cli_int("seed", o->seed, 0, LONG_MAX, &seed, &err);
+    v.seed = (uint64_t)seed;
+    if (status == MOP_OK)
+        status = open_devices(o, &v.devices, &err);
+    if (status == MOP_OK)
+        status = mop_table_start(&v.table, columns, sizeof columns / sizeof columns[0], &err);
+    if (status == MOP_OK)
+        status = verify_all(&v, o->variants != NULL ? o->variants : "all", &err);
+    if (status == MOP_OK)
+        status = mop_cli_write_table(&v.table, o->format, o->output, &err);
+    if (status == MOP_OK)
+        fprintf(stderr, "%zu rows, %zu wrong\n", v.table.n_rows, v.n_wrong);
+    for (size_t k = 0; k < v.devices.n; k++)
+        v.devices.backend[k]->close(v.devices.device[k]);
+    mop_table_release(&v.table);
+    if (status != MOP_OK)
+        return mop_cli_fail(&err);
+    return v.n_wrong == 0 ? MOP_EXIT_DONE : MOP_EXIT_CHECK;
+}
+
+int mop_cmd_verify(int argc, const char **argv)
+{
+    struct typed o = {0};
+    const struct poptOption options[] = {
+        {"variants", 'v', POPT_ARG_STRING, &o.variants, 0, "names, globs, brace lists, all",
+         "LIST"},
+        {"backends", 'b', POPT_ARG_STRING, &o.backends, 0, "cpu, vulkan (default: all here)",
+         "LIST"},
+        {"threads", 't', POPT_ARG_STRING, &o.threads, 0, "threads (default 1)", "N"},
+        {"device", '\0', POPT_ARG_STRING, &o.device, 0, "index, part of a name or uuid", "DEVICE"},
+        {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "CPU: highest of scalar, avx2, avx512", "LEVEL"},
+        {"seed", '\0', POPT_ARG_STRING, &o.seed, 0, "of constants and input (default 1)", "N"},
+        {"format", 'f', POPT_ARG_STRING, &o.format, 0, "table, csv, json or md", "FORMAT"},
+        {"output", 'o', POPT_ARG_STRING, &o.output, 0, "write to FILE instead of stdout", "FILE"},
+        POPT_TABLEEND};
+    const mop_cli_desc desc = {
+        .verb = "verify",
+        .args = "",
+        .about =
+            "Builds both forms of every variant from one set of constants with non-trivial\n"
+            "BatchNorm statistics and holds each back end to the float64 reference: every layer\n"
+            "under its derived bound, the whole output under the network's, and the deploy form\n"
+            "against the training form. Exit 0 only if all agree, 7 otherwise.\n\n"
+            "  moprof verify --variants 'mobileone-s{0..4}' --backends cpu,vulkan",
+        .options = options,
+    };
+    char **texts[] = {&o.variants, &o.backends, &o.threads, &o.device,
+                      &o.isa,      &o.seed,     &o.format,  &o.output};
+    mop_strlist args = {0};
+    int code = mop_cli_parse(&desc, argc, argv, &args);
+    if (code < 0)
+        code = verify(&o);
+    mop_strlist_release(&args);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        free(*texts[i]);
+    return code;
+}

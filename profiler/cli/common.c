@@ -1,0 +1,73 @@
+/* What several commands do: open a device, take one spec, write a table or text where asked. */
+#include <stdio.h>
+#include <string.h>
+
+#include "profiler/base/outfile.h"
+#include "profiler/cli/cli.h"
+#include "variants/variant.h"
+
+mop_status mop_cli_open(const char *id, const mop_device_choice *choice,
+                        const mop_backend **backend, mop_device **device, mop_err *err)
+{
+    *backend = mop_backend_find(id, err);
+    return *backend != NULL ? (*backend)->open(choice, device, err) : MOP_EINVAL;
+}
+
+mop_status mop_cli_one_spec(const char *text, char *spec, size_t size, mop_err *err)
+{
+    mop_strlist specs = {0};
+    mop_status status = mop_specs_expand(text, &specs, err);
+    if (status == MOP_OK && specs.n != 1)
+        status = mop_fail(err, MOP_EINVAL, "'%s' stands for %zu variants, and one is wanted", text,
+                          specs.n);
+    if (status == MOP_OK)
+        (void)snprintf(spec, size, "%s", specs.items[0]); /* canonical specs fit MOP_SPEC_MAX */
+    mop_strlist_release(&specs);
+    return status;
+}
+
+mop_status mop_cli_format(const char *format, const char *file, mop_format *out, mop_err *err)
+{
+    const char *dot = file != NULL ? strrchr(file, '.') : NULL;
+    *out = MOP_FORMAT_TABLE;
+    if (format == NULL || *format == '\0') {
+        if (dot != NULL)
+            (void)mop_format_find(dot + 1, out); /* an unknown extension keeps the table */
+        return MOP_OK;
+    }
+    if (mop_format_find(format, out))
+        return MOP_OK;
+    return mop_fail(err, MOP_EINVAL, "--format takes table, csv, json or md, not '%s'", format);
+}
+
+mop_status mop_cli_write_table(const mop_table *t, const char *format, const char *file,
+                               mop_err *err)
+{
+    mop_format f;
+    mop_outfile out;
+    mop_status status = mop_cli_format(format, file, &f, err);
+    if (status == MOP_OK)
+        status = mop_outfile_open(&out, file, err);
+    if (status != MOP_OK)
+        return status;
+    status = mop_table_write(t, f, out.f, err);
+    if (status == MOP_OK)
+        return mop_outfile_commit(&out, err);
+    mop_outfile_abort(&out);
+    return status;
+}
+
+mop_status mop_cli_write_text(const char *text, const char *file, mop_err *err)
+{
+    mop_outfile out;
+    mop_status status = mop_outfile_open(&out, file, err);
+    if (status != MOP_OK)
+        return status;
+    (void)fputs(text, out.f); /* the commit looks at ferror */
+    return mop_outfile_commit(&out, err);
+}
+
+const char *mop_cli_db(const char *option)
+{
+    return option != NULL && *option != '\0' ? option : "moprof.db";
+}

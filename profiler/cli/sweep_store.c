@@ -1,0 +1,106 @@
+#include "profiler/cli/sweep_store.h"
+
+#include <stddef.h>
+
+static mop_status ready(mop_sweep_store *s, mop_err *err)
+{
+    return s->store != NULL ? MOP_OK : mop_store_open(s->path, &s->store, err);
+}
+
+static mop_status begin_plan(void *ctx, const mop_sweep_record *sweep, int64_t *id, mop_err *err)
+{
+    mop_sweep_store *s = ctx;
+    mop_status status = ready(s, err);
+    return status == MOP_OK ? mop_store_begin_plan(s->store, sweep, id, err) : status;
+}
+
+static mop_status put_device(void *ctx, const mop_device_record *device, int64_t *id, mop_err *err)
+{
+    return mop_store_put_device(((mop_sweep_store *)ctx)->store, device, id, err);
+}
+
+static mop_status put_model(void *ctx, const mop_model_record *model,
+                            const mop_layer_record *layers, size_t n_layers, int64_t *id,
+                            mop_err *err)
+{
+    return mop_store_put_model(((mop_sweep_store *)ctx)->store, model, layers, n_layers, id, err);
+}
+
+static mop_status put_measurement(void *ctx, int64_t sweep_id, mop_measurement_record *m,
+                                  mop_err *err)
+{
+    return mop_store_put_measurement(((mop_sweep_store *)ctx)->store, sweep_id, m, err);
+}
+
+static mop_status commit_plan(void *ctx, mop_err *err)
+{
+    return mop_store_commit_plan(((mop_sweep_store *)ctx)->store, err);
+}
+
+static void abort_plan(void *ctx)
+{
+    mop_store_abort_plan(((mop_sweep_store *)ctx)->store);
+}
+
+static mop_status update_measurement(void *ctx, const mop_measurement_record *m, mop_err *err)
+{
+    return mop_store_update_measurement(((mop_sweep_store *)ctx)->store, m, err);
+}
+
+static mop_status commit_pass(void *ctx, int64_t sweep_id, const mop_pass_record *pass,
+                              mop_err *err)
+{
+    return mop_store_commit_pass(((mop_sweep_store *)ctx)->store, sweep_id, pass, err);
+}
+
+static mop_status put_layer_times(void *ctx, int64_t measurement_id, uint32_t pass,
+                                  const int64_t *layer_ns, size_t n, int64_t total_ns, mop_err *err)
+{
+    return mop_store_put_layer_times(((mop_sweep_store *)ctx)->store, measurement_id, pass,
+                                     layer_ns, n, total_ns, err);
+}
+
+static mop_status finish_sweep(void *ctx, int64_t sweep_id, mop_err *err)
+{
+    return mop_store_finish_sweep(((mop_sweep_store *)ctx)->store, sweep_id, err);
+}
+
+/* The arrays change hands: the sweep frees them. */
+static mop_status resume(void *ctx, uint64_t plan_hash, mop_sweep_history *out, mop_err *err)
+{
+    mop_sweep_store *s = ctx;
+    mop_resume r = {0};
+    mop_status status = ready(s, err);
+    if (status == MOP_OK)
+        status = mop_store_resume(s->store, plan_hash, &r, err);
+    if (status != MOP_OK)
+        return status;
+    *out = (mop_sweep_history){
+        .sweep_id = r.sweep_id,
+        .seed = r.seed,
+        .measurements = r.measurements,
+        .n_measurements = r.n_measurements,
+        .samples = r.samples,
+        .n_samples = r.n_samples,
+        .next_pass = r.next_pass,
+    };
+    return MOP_OK;
+}
+
+mop_record_sink mop_sweep_store_sink(mop_sweep_store *s)
+{
+    return (mop_record_sink){
+        .begin_plan = begin_plan,
+        .put_device = put_device,
+        .put_model = put_model,
+        .put_measurement = put_measurement,
+        .commit_plan = commit_plan,
+        .abort_plan = abort_plan,
+        .update_measurement = update_measurement,
+        .commit_pass = commit_pass,
+        .put_layer_times = put_layer_times,
+        .finish_sweep = finish_sweep,
+        .resume = resume,
+        .ctx = s,
+    };
+}

@@ -1,0 +1,235 @@
+/* The command line as a user meets it: each case is a command, its exit code and what it must say.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A folder of its own, the program's absolute path in $MOPROF. */
+static char folder[] = "/tmp/moprof-cli-XXXXXX";
+
+/* Runs a shell line in the folder; its output (both streams) goes to out. Returns the exit code. */
+static int shell(const char *line, char *out, size_t size)
+{
+    char command[2048];
+    size_t n;
+    int status;
+    FILE *p;
+    assert_true(snprintf(command, sizeof command, "cd '%s' && { %s ; } 2>&1", folder, line) <
+                (int)sizeof command);
+    p = popen(command, "r");
+    assert_non_null(p);
+    n = fread(out, 1, size - 1, p);
+    out[n] = '\0';
+    while (fgetc(p) != EOF)
+        continue;
+    status = pclose(p);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+struct cli_case {
+    const char *line;
+    int exit;
+    const char *says; /* a part of the output */
+};
+
+static void expect(const struct cli_case *cases, size_t n)
+{
+    static char out[1 << 18];
+    for (size_t i = 0; i < n; i++) {
+        int code = shell(cases[i].line, out, sizeof out);
+        if (code != cases[i].exit || strstr(out, cases[i].says) == NULL)
+            fail_msg("%s\nexit %d, expected %d, saying '%s'; it said:\n%s", cases[i].line, code,
+                     cases[i].exit, cases[i].says, out);
+    }
+}
+
+#define EXPECT(...)                                                                                \
+    do {                                                                                           \
+        const struct cli_case cases_[] = {__VA_ARGS__};                                            \
+        expect(cases_, sizeof cases_ / sizeof cases_[0]);                                          \
+    } while (0)
+
+static void help_is_offered_on_every_level(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF", 2, "usage: moprof COMMAND"},
+           {"$MOPROF --help", 0, "moprof sweep --variants all"},
+           {"$MOPROF --version", 0, "shaders"}, {"$MOPROF sweep --help", 0, "--precision"},
+           {"$MOPROF query -h", 0, "--format"});
+    EXPECT({"for c in sweep profile list show verify query report export import devices; do "
+            "$MOPROF $c --help | grep -q usage: || exit 1; done; echo all",
+            0, "all"});
+}
+
+static void wrong_words_name_the_nearest_right_one(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF swep", 2, "the nearest is 'sweep'"},
+           {"$MOPROF sweep --variant all", 2, "the nearest is '--variants'"},
+           {"$MOPROF show mobileone-s9", 2, "mobileone-s"},
+           {"$MOPROF show mobilone-s0", 2, "mobileone"},
+           {"$MOPROF show mobileone-s0+act=gellu", 2, "gelu"},
+           {"$MOPROF show mobileone-s0+sw", 2, "se"},
+           {"$MOPROF show mobileone-s0:trian", 2, "train"},
+           {"$MOPROF sweep --backends vulcan", 2, "vulkan"}, {"$MOPROF query latncy", 2, "latency"},
+           {"$MOPROF profile mobileone-s0@32 --isa avx3", 2, "avx2"});
+}
+
+static void numbers_out_of_range_are_refused_with_the_range(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF sweep --threads 0", 2, "from 1 to"},
+           {"$MOPROF sweep --threads 100000", 2, "from 1 to"},
+           {"$MOPROF sweep --batch x", 2, "from 1 to"},
+           {"$MOPROF sweep --precision 7", 2, "from 0.0001 to 0.5"},
+           {"$MOPROF sweep --budget soon", 2, "90s"}, {"$MOPROF sweep --seed -4", 2, "--seed"},
+           {"$MOPROF show mobileone-s0@7", 2, "7"},
+           {"$MOPROF show cnn30+branches=99", 2, "branches"});
+    EXPECT({"test ! -e moprof.db && echo clean", 0, "clean"});
+}
+
+static void show_and_list_print_exact_counts(void **state)
+{
+    (void)state;
+    EXPECT(
+        {"$MOPROF show mobileone-s0 --format json", 0, "\"params\": 2078504"},
+        {"$MOPROF show mobileone-s0 -f json", 0, "\"macs\": 275110400"},
+        {"$MOPROF show mobileone-s0:train", 0, "5293272"},
+        {"$MOPROF show mobileone-s0 --format csv", 0, "index,layer,op"},
+        {"$MOPROF show mobileone-s0@64 --dot", 0, "digraph"},
+        {"MOPROF_FORMAT=csv $MOPROF list 'mobileone-s{0,1}'", 0, "mobileone-s1,mobileone,deploy"},
+        {"MOPROF_FORMAT=csv $MOPROF list resnet18 --format md", 0, "| resnet18"});
+}
+
+static void output_files_are_written_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF list -o v.csv && head -1 v.csv", 0, "variant,family"},
+           {"$MOPROF list -o /nonexistent/v.csv", 1, "/nonexistent/v.csv"},
+           {"$MOPROF list -f csv -o /dev/full", 1, "No space left"},
+           {"$MOPROF list -f csv > /dev/full", 1, "No space left"},
+           {"test -c /dev/full && ls v.csv*", 0, "v.csv"});
+}
+
+static void foreign_databases_are_refused_and_left_alone(void **state)
+{
+    (void)state;
+    EXPECT(
+        {"$MOPROF query latency --db none.db", 2, "none.db"},
+        {"echo hello > text.db; cp text.db copy; $MOPROF query latency --db text.db", 2, "text.db"},
+        {"$MOPROF sweep --variants mobileone-s0@32 --backends cpu --db text.db", 2, "text.db"},
+        {"cmp text.db copy && echo same", 0, "same"},
+        {"$MOPROF report --db text.db -o r.html", 2, "text.db"},
+        {"test ! -e r.html && echo clean", 0, "clean"});
+}
+
+static void a_sweep_stores_what_query_report_and_export_read(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF sweep --variants mobileone-s0@32,cnn30@32,mobilenetv2-1.0@32 --backends cpu "
+            "--budget 8s --db a.db",
+            0, "next: moprof report"},
+           {"$MOPROF query 'SELECT count(*) AS c FROM result' --db a.db -f csv", 0, "c\n3"},
+           {"$MOPROF query latency --db a.db -f md", 0, "mobileone-s0@32"},
+           {"$MOPROF query 'DELETE FROM sample' --db a.db", 2, "moprof:"},
+           {"$MOPROF query 'SELECT nosuch FROM result' --db a.db", 2, "nosuch"},
+           {"$MOPROF report --db a.db -o a.html && head -c 15 a.html", 0, "<!"},
+           {"$MOPROF report --db a.db -o a.md && head -3 a.md", 0, "#"},
+           {"$MOPROF report --db a.db -o a.pdf", 2, ".html"},
+           {"$MOPROF export --db a.db -o a.csv && $MOPROF import a.csv --db b.db && "
+            "$MOPROF export --db b.db -o b.csv && cmp a.csv b.csv && echo same",
+            0, "same"},
+           {"ls a.db*", 0, "a.db\n"});
+}
+
+static void a_dry_run_prints_the_plan_and_writes_nothing(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF sweep --variants 'mobileone-s{0..4}' --backends cpu --dry-run --db dry.db", 0,
+            "5 rows"},
+           {"test ! -e dry.db && echo clean", 0, "clean"});
+}
+
+static void an_interrupted_sweep_goes_on_where_it_stopped(void **state)
+{
+    (void)state;
+    /* the sweep is stopped by its second pass at the latest found in the database, then resumed */
+    EXPECT(
+        {"$MOPROF sweep --variants mobileone-s0@32,cnn30@32 --backends cpu --precision 0.0001 "
+         "--budget 60s --db i.db & pid=$!; for k in $(seq 300); do "
+         "n=$(sqlite3 'file:i.db?mode=ro' 'SELECT count(*) FROM pass' 2>/dev/null || echo 0); "
+         "[ \"${n:-0}\" -ge 2 ] && break; sleep 0.1; done; kill -INT $pid; wait $pid; echo code $?",
+         0, "code 130"},
+        {"$MOPROF sweep --variants mobileone-s0@32,cnn30@32 --backends cpu --precision 0.0001 "
+         "--budget 60s --db i.db --resume",
+         0, "(resumed)"},
+        {"$MOPROF query 'SELECT count(*) AS sweeps FROM sweep' --db i.db -f csv", 0, "sweeps\n1"});
+}
+
+static void no_vulkan_is_a_remark_unless_it_was_asked_for(void **state)
+{
+    (void)state;
+    EXPECT({"VK_ICD_FILENAMES=/nonexistent VK_DRIVER_FILES=/nonexistent $MOPROF sweep --variants "
+            "mobileone-s0@32 --backends vulkan --db v.db",
+            5, "Vulkan"},
+           {"test ! -e v.db && echo clean", 0, "clean"},
+           {"VK_ICD_FILENAMES=/nonexistent VK_DRIVER_FILES=/nonexistent $MOPROF sweep --variants "
+            "mobileone-s0@32 --budget 5s --db v.db",
+            0, "Vulkan"});
+}
+
+static void verify_and_profile_say_how_far_off_they_are(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF verify --variants mobileone-s0@32,cnn30+se@32 --backends cpu", 0,
+            "deploy = train"},
+           {"$MOPROF profile mobileone-s0@64 --runs 5 -f csv", 0, "layer,op,kernel"},
+           {"$MOPROF devices -f csv", 0, "cpu,0,"});
+}
+
+static int make_folder(void **state)
+{
+    const char *program = getenv("MOPROF");
+    char absolute[4096];
+    (void)state;
+    if (program == NULL || realpath(program, absolute) == NULL) {
+        fprintf(stderr, "set MOPROF to the program under test\n");
+        return -1;
+    }
+    return setenv("MOPROF", absolute, 1) == 0 && mkdtemp(folder) != NULL ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    char command[64];
+    (void)state;
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command) == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(help_is_offered_on_every_level),
+        cmocka_unit_test(wrong_words_name_the_nearest_right_one),
+        cmocka_unit_test(numbers_out_of_range_are_refused_with_the_range),
+        cmocka_unit_test(show_and_list_print_exact_counts),
+        cmocka_unit_test(output_files_are_written_whole_or_not_at_all),
+        cmocka_unit_test(foreign_databases_are_refused_and_left_alone),
+        cmocka_unit_test(a_sweep_stores_what_query_report_and_export_read),
+        cmocka_unit_test(a_dry_run_prints_the_plan_and_writes_nothing),
+        cmocka_unit_test(an_interrupted_sweep_goes_on_where_it_stopped),
+        cmocka_unit_test(no_vulkan_is_a_remark_unless_it_was_asked_for),
+        cmocka_unit_test(verify_and_profile_say_how_far_off_they_are),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
