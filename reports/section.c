@@ -78,6 +78,7 @@ void mop_section_show(const mop_section *s, const mop_table *t, const char *para
     mop_str sql = {0};
     if (mop_section_sql(s->id, &sql, err) == MOP_OK)
         page->ops->sql(page, mop_str_get(&sql), param);
+    page->text.failed |= sql.failed;
     mop_str_release(&sql);
 }
 

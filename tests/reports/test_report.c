@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -360,6 +361,35 @@ static void bad_paths_leave_the_old_report_as_it_was(void **state)
     free(old);
 }
 
+static size_t count_entries(const char *path)
+{
+    size_t n = 0;
+    DIR *d = opendir(path);
+    assert_non_null(d);
+    while (readdir(d) != NULL)
+        n++;
+    closedir(d);
+    return n;
+}
+
+static void what_cannot_be_written_or_replaced_is_a_sentence_and_leaves_nothing(void **state)
+{
+    (void)state;
+    char path[128], full_device[128], folder[128];
+    mop_err err = {0};
+    const mop_synthetic one = {.seed = SEED, .n_variants = 1, .passes = 2};
+    synthesize("replaced.db", &one, path);
+    assert_int_equal(symlink("/dev/full", in_dir("device.html", full_device)), 0);
+    assert_int_equal(mkdir(in_dir("folder.html", folder), 0700), 0);
+    size_t before = count_entries(dir);
+    assert_int_equal(mop_report_write(path, full_device, NULL, &err), MOP_EIO);
+    assert_non_null(strstr(err.msg, "device.html"));
+    err = (mop_err){0};
+    assert_int_equal(mop_report_write(path, folder, NULL, &err), MOP_EIO);
+    assert_non_null(strstr(err.msg, "folder.html"));
+    assert_int_equal(count_entries(dir), before);
+}
+
 static void an_unwritable_directory_leaves_the_old_report_as_it_was(void **state)
 {
     (void)state;
@@ -417,6 +447,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(layers_are_of_the_variant_asked_for),
         cmocka_unit_test(the_rho_table_is_what_the_statistics_say_of_the_results),
         cmocka_unit_test(bad_paths_leave_the_old_report_as_it_was),
+        cmocka_unit_test(what_cannot_be_written_or_replaced_is_a_sentence_and_leaves_nothing),
         cmocka_unit_test(an_unwritable_directory_leaves_the_old_report_as_it_was),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
