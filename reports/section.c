@@ -47,13 +47,24 @@ static const char *setting_of(const mop_table *t, size_t row)
     return t->cells[row * t->n_cols].text;
 }
 
+/* Charts draw reals. Coefficients of too few networks are all NULL, and then there is nothing to
+ * draw. */
+static bool has_reals(const mop_page_rows *rows)
+{
+    const mop_table *t = rows->table;
+    for (size_t i = rows->first * t->n_cols; i < rows->end * t->n_cols; i++)
+        if (t->cells[i].kind == MOP_CELL_REAL)
+            return true;
+    return false;
+}
+
 static void show_part(const mop_section *s, const mop_page_rows *rows, bool has_chart,
                       mop_page *page)
 {
     const char *setting = rows->skip_cols > 0 ? setting_of(rows->table, rows->first) : NULL;
     if (setting != NULL)
         page->ops->heading(page, setting);
-    if (has_chart)
+    if (has_chart && has_reals(rows))
         page->ops->chart(page, s->id, setting);
     page->ops->table(page, rows, s->is_folded);
 }
