@@ -45,9 +45,12 @@ void mop_page_init(mop_page *p, const mop_page_ops *ops);
 /* The embedded text file `name`, "" where the build left it out. */
 const char *mop_page_file(const char *name);
 
-/* A number as people read it: integers plain, reals with four significant digits and never an
- * exponent between 1e-4 and 1e15, NULL as a dash. Writes to text[32]. Texts are returned as they
- * are. */
+/* Whether a column holds numbers: they and their head stand right, gaps among them too. */
+bool mop_page_is_numeric(const mop_page_rows *rows, size_t col);
+
+/* A number as people read it: integers plain, reals with four significant digits, but four decimals
+ * at most (two digits below 0.001), and an exponent only below 1e-4 and from 1e15; NULL as a dash.
+ * Writes to text[32]. Texts are returned as they are. */
 const char *mop_page_number(const mop_cell *c, char text[32]);
 
 #endif

@@ -166,22 +166,16 @@ static void html_heading(mop_page *p, const char *text)
     mop_str_add(&p->text, "</h3>\n");
 }
 
-static bool is_number(const mop_cell *c)
-{
-    return c->kind == MOP_CELL_INT || c->kind == MOP_CELL_REAL;
-}
-
 static void html_table(mop_page *p, const mop_page_rows *rows, bool is_folded)
 {
     const mop_table *t = rows->table;
-    const mop_cell *head = &t->cells[rows->first * t->n_cols]; /* numbers have their heads right */
     char number[32];
     if (is_folded)
         mop_str_addf(&p->text, "<details%s><summary>The figures of this chart</summary>\n",
                      p->has_charts ? "" : " open");
     mop_str_add(&p->text, "<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>");
     for (size_t c = rows->skip_cols; c < t->n_cols; c++) {
-        mop_str_add(&p->text, is_number(&head[c]) ? "<th class=\"n\">" : "<th>");
+        mop_str_add(&p->text, mop_page_is_numeric(rows, c) ? "<th class=\"n\">" : "<th>");
         escape(&p->text, t->cols[c]);
         mop_str_add(&p->text, "</th>");
     }
@@ -190,7 +184,7 @@ static void html_table(mop_page *p, const mop_page_rows *rows, bool is_folded)
         mop_str_add(&p->text, "<tr>");
         for (size_t c = rows->skip_cols; c < t->n_cols; c++) {
             const mop_cell *cell = &t->cells[r * t->n_cols + c];
-            mop_str_add(&p->text, is_number(cell) ? "<td class=\"n\">" : "<td>");
+            mop_str_add(&p->text, mop_page_is_numeric(rows, c) ? "<td class=\"n\">" : "<td>");
             escape(&p->text, mop_page_number(cell, number));
             mop_str_add(&p->text, "</td>");
         }

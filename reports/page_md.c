@@ -90,10 +90,8 @@ static void md_table(mop_page *p, const mop_page_rows *rows, bool is_folded)
         mop_str_add(&p->text, " ");
     }
     mop_str_add(&p->text, "|\n");
-    for (size_t c = rows->skip_cols; c < t->n_cols; c++) {
-        mop_cell_kind kind = t->cells[rows->first * t->n_cols + c].kind;
-        mop_str_add(&p->text, kind == MOP_CELL_INT || kind == MOP_CELL_REAL ? "|---:" : "|---");
-    }
+    for (size_t c = rows->skip_cols; c < t->n_cols; c++)
+        mop_str_add(&p->text, mop_page_is_numeric(rows, c) ? "|---:" : "|---");
     mop_str_add(&p->text, "|\n");
     for (size_t r = rows->first; r < rows->end; r++) {
         for (size_t c = rows->skip_cols; c < t->n_cols; c++) {

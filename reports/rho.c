@@ -47,14 +47,20 @@ static size_t count_families(const mop_table *t, size_t first, size_t end)
     return n;
 }
 
-/* One metric over the rows first..end of t; latency and value have room for them. */
-static mop_status add_metric(const mop_table *t, size_t first, size_t end, size_t metric,
-                             double *latency, double *value, mop_rho_list *list, mop_err *err)
+/* The networks of one setting and population: rows first..end; latency and value have room for n.
+ */
+struct group {
+    const mop_table *t;
+    size_t first, end;
+    double *latency, *value;
+};
+
+static mop_status add_metric(const struct group *g, size_t metric, mop_rho_list *list, mop_err *err)
 {
-    size_t n = end - first;
+    size_t n = g->end - g->first;
     for (size_t i = 0; i < n; i++) {
-        latency[i] = mop_section_number(cell(t, first + i, MEDIAN));
-        value[i] = mop_section_number(cell(t, first + i, FIRST_METRIC + metric));
+        g->latency[i] = mop_section_number(cell(g->t, g->first + i, MEDIAN));
+        g->value[i] = mop_section_number(cell(g->t, g->first + i, FIRST_METRIC + metric));
     }
     mop_rho *items = mop_realloc(list->items, list->n + 1, sizeof *items, err);
     if (items == NULL)
@@ -63,14 +69,14 @@ static mop_status add_metric(const mop_table *t, size_t first, size_t end, size_
     mop_rho *r = &items[list->n++];
     *r = (mop_rho){.metric = metric_names[metric],
                    .n = n,
-                   .families = count_families(t, first, end),
-                   .setting = mop_strdup(cell(t, first, SETTING)->text, err),
-                   .population = mop_strdup(cell(t, first, POPULATION)->text, err)};
+                   .families = count_families(g->t, g->first, g->end),
+                   .setting = mop_strdup(cell(g->t, g->first, SETTING)->text, err),
+                   .population = mop_strdup(cell(g->t, g->first, POPULATION)->text, err)};
     if (r->setting == NULL || r->population == NULL)
         return MOP_ENOMEM;
-    mop_status status = mop_spearman(value, latency, n, 0.95, RESAMPLES, SEED, &r->rho, err);
+    mop_status status = mop_spearman(g->value, g->latency, n, 0.95, RESAMPLES, SEED, &r->rho, err);
     if (status == MOP_OK)
-        status = mop_spearman_p(value, latency, n, RESAMPLES, SEED, &r->p, err);
+        status = mop_spearman_p(g->value, g->latency, n, RESAMPLES, SEED, &r->p, err);
     return status;
 }
 
@@ -92,8 +98,9 @@ static mop_status add_groups(const mop_table *t, size_t n_metrics, double *work,
                                                cell(t, first, SETTING)->text) == 0;
         if (same_setting && end - first == previous)
             continue; /* the same networks again */
+        const struct group g = {t, first, end, work, work + t->n_rows};
         for (size_t m = 0; m < n_metrics; m++) {
-            mop_status status = add_metric(t, first, end, m, work, work + t->n_rows, list, err);
+            mop_status status = add_metric(&g, m, list, err);
             if (status != MOP_OK)
                 return status;
         }

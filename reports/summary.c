@@ -42,19 +42,20 @@ static void say_rho(const mop_rho *r, mop_page *page)
             "fewer than %d networks say nothing about others.",
             r->metric, r->rho.est, r->n, MOP_RHO_DESCRIPTIVE);
     else if (isnan(r->rho.lo))
-        mop_str_addf(&s,
-                     "Latency and %s put the variants into %s: rho = %.2f (n = %zu; there is no "
-                     "bootstrap interval of so regular an order).",
-                     r->metric, mop_rho_reading(r), r->rho.est, r->n);
+        mop_str_addf(
+            &s,
+            "Latency and %s put the variants into %s: rho = %.2f (n = %zu variants; there is no "
+            "bootstrap interval of so regular an order).",
+            r->metric, mop_rho_reading(r), r->rho.est, r->n);
     else if (r->rho.lo <= 0 && r->rho.hi >= 0)
         mop_str_addf(&s,
                      "No relation of latency to %s can be told: rho = %.2f, and the 95 %% interval "
-                     "%.2f to %.2f contains 0 (n = %zu).",
+                     "%.2f to %.2f contains 0 (n = %zu variants).",
                      r->metric, r->rho.est, r->rho.lo, r->rho.hi, r->n);
     else
         mop_str_addf(&s,
                      "Latency and %s put the variants into %s: rho = %.2f, 95 %% interval %.2f to "
-                     "%.2f (n = %zu of %zu families).",
+                     "%.2f (n = %zu variants of %zu families).",
                      r->metric, mop_rho_reading(r), r->rho.est, r->rho.lo, r->rho.hi, r->n,
                      r->families);
     page->text.failed |= s.failed;

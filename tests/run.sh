@@ -18,7 +18,8 @@ for t in "$build"/tests/*/test_*; do
     rc=$?
     ran=$(grep -c '^\[ RUN' "$log")
     ok=$(grep -c '^\[       OK' "$log")
-    skip=$(grep -c '^\[  SKIPPED \] [A-Za-z_]' "$log")
+    # cmocka names a skipped test where it stands and again in its closing list
+    skip=$(grep '^\[  SKIPPED \] [A-Za-z_]' "$log" | sort -u | wc -l)
     bad=$((ran - ok - skip))
     # a program that died, or failed before its first test, counts as one failure at least
     [ "$rc" -ne 0 ] && [ "$bad" -le 0 ] && bad=1

@@ -194,14 +194,23 @@ mop_status mop_spearman(const double *x, const double *y, size_t n, double level
     return MOP_OK;
 }
 
+/* Doubled ranks of n pairs, and their sum of products as seen and in the middle of all orders. */
+struct pairs {
+    const int64_t *x;
+    int64_t *y; /* permuted in place */
+    size_t n;
+    int64_t seen, middle;
+};
+
 /* Walks every permutation of y by Heap's method (Heap 1963; one swap each) and counts those at
  * least as far from the middle as the one seen. */
-static uint64_t count_exact(const int64_t *x, int64_t *y, size_t n, int64_t sum, int64_t middle)
+static uint64_t count_exact(const struct pairs *a)
 {
-    int64_t seen = llabs(sum - middle);
+    const int64_t *x = a->x;
+    int64_t *y = a->y, sum = a->seen, distance = llabs(a->seen - a->middle);
     size_t turn[EXACT_MAX] = {0};
     uint64_t extreme = 1; /* the order seen itself */
-    for (size_t i = 1; i < n;) {
+    for (size_t i = 1; i < a->n;) {
         if (turn[i] >= i) {
             turn[i++] = 0;
             continue;
@@ -211,31 +220,30 @@ static uint64_t count_exact(const int64_t *x, int64_t *y, size_t n, int64_t sum,
         int64_t t = y[i];
         y[i] = y[j];
         y[j] = t;
-        extreme += llabs(sum - middle) >= seen;
+        extreme += llabs(sum - a->middle) >= distance;
         turn[i]++;
         i = 1;
     }
     return extreme;
 }
 
-static uint64_t count_drawn(const int64_t *x, int64_t *y, size_t n, int64_t sum, int64_t middle,
-                            uint32_t draws, uint64_t seed)
+static uint64_t count_drawn(const struct pairs *a, uint32_t draws, uint64_t seed)
 {
-    int64_t seen = llabs(sum - middle);
+    int64_t *y = a->y, distance = llabs(a->seen - a->middle);
     uint64_t extreme = 0;
     mop_rng rng;
     mop_rng_init(&rng, seed, 1);
     for (uint32_t d = 0; d < draws; d++) {
-        int64_t s = 0;
-        for (size_t i = n; i > 1; i--) {
+        int64_t sum = 0;
+        for (size_t i = a->n; i > 1; i--) {
             size_t j = (size_t)mop_rng_below(&rng, i);
             int64_t t = y[i - 1];
             y[i - 1] = y[j];
             y[j] = t;
-            s += x[i - 1] * y[i - 1];
+            sum += a->x[i - 1] * y[i - 1];
         }
-        s += x[0] * y[0];
-        extreme += llabs(s - middle) >= seen;
+        sum += a->x[0] * y[0];
+        extreme += llabs(sum - a->middle) >= distance;
     }
     return extreme;
 }
@@ -256,20 +264,17 @@ mop_status mop_spearman_p(const double *x, const double *y, size_t n, uint32_t d
     mop_ranks(y, n, w.ry, w.index);
     double value = NAN;
     if (n >= 3 && !isnan(mop_pearson(w.rx, w.ry, n))) {
-        int64_t *a = ranks, *b = ranks + n, sum = 0;
-        int64_t middle = (int64_t)n * ((int64_t)n + 1) * ((int64_t)n + 1);
+        int64_t *x2 = ranks, *y2 = ranks + n, whole = (int64_t)n;
+        struct pairs a = {x2, y2, n, 0, whole * (whole + 1) * (whole + 1)};
         for (size_t i = 0; i < n; i++) {
-            a[i] = (int64_t)(2 * w.rx[i]);
-            b[i] = (int64_t)(2 * w.ry[i]);
-            sum += a[i] * b[i];
+            x2[i] = (int64_t)(2 * w.rx[i]);
+            y2[i] = (int64_t)(2 * w.ry[i]);
+            a.seen += x2[i] * y2[i];
         }
-        if (n <= EXACT_MAX) {
-            double all = tgamma((double)n + 1);
-            value = (double)count_exact(a, b, n, sum, middle) / round(all);
-        } else {
-            uint64_t extreme = count_drawn(a, b, n, sum, middle, draws, seed);
-            value = ((double)extreme + 1) / ((double)draws + 1);
-        }
+        if (n <= EXACT_MAX)
+            value = (double)count_exact(&a) / round(tgamma((double)n + 1));
+        else
+            value = ((double)count_drawn(&a, draws, seed) + 1) / ((double)draws + 1);
     }
     *p = value;
     free(ranks);

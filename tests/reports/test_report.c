@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "db/store.h"
@@ -415,6 +416,25 @@ static void an_unwritable_directory_leaves_the_old_report_as_it_was(void **state
     assert_int_equal(chmod(locked, 0700), 0);
 }
 
+static void every_chart_is_drawn_in_a_browser_without_a_word_on_its_console(void **state)
+{
+    (void)state;
+    char path[128], command[256];
+    size_t size;
+    if (mop_embed_get("vega.min.js", &size) == NULL) {
+        printf("skip: the chart libraries are not in this build\n");
+        skip();
+    }
+    synthesize("look.db", &full, path);
+    free(render(path, "look.html", NULL));
+    snprintf(command, sizeof command, "sh tests/reports/look.sh '%s'", in_dir("look.html", path));
+    fflush(stdout);
+    int rc = system(command);
+    if (WIFEXITED(rc) && WEXITSTATUS(rc) == 77) /* it said why */
+        skip();
+    assert_int_equal(rc, 0);
+}
+
 /* `test_report --write DIR`: full.html for tests/reports/look.sh. */
 static int write_for_looking(const char *where)
 {
@@ -449,6 +469,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bad_paths_leave_the_old_report_as_it_was),
         cmocka_unit_test(what_cannot_be_written_or_replaced_is_a_sentence_and_leaves_nothing),
         cmocka_unit_test(an_unwritable_directory_leaves_the_old_report_as_it_was),
+        cmocka_unit_test(every_chart_is_drawn_in_a_browser_without_a_word_on_its_console),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
