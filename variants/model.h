@@ -12,7 +12,7 @@ typedef struct mop_model {
 /* Synthetic constants for graph: node i draws from stream i of seed, as its mop_weight_desc says,
  * BatchNorm's mean and variance in units of what its input has on the standard input of that seed
  * at no more than 112x112. So batch size, and size from there up, do not change the constants.
- * Kernels that feed a sigmoid directly (gates) are drawn at an eighth of the deviation.
+ * Kernels that feed a sigmoid directly (gates) are drawn at 1 / 32 of the deviation.
  * Takes over graph, also on failure. Free with mop_model_free. */
 mop_status mop_model_synthesize(mop_graph *graph, uint64_t seed, mop_model **out, mop_err *err);
 

@@ -175,10 +175,10 @@ static mop_status parse_act(const char *name, mop_spec *spec, mop_err *err)
             return MOP_OK;
         }
     }
-    for (int i = MOP_ACT_NONE + 1; i < MOP_ACT_COUNT; i++)
-        list[n++] = mop_act_name((mop_act)i);
     for (size_t i = 0; i < N_DYNAMIC; i++)
         list[n++] = dynamic_acts[i].name;
+    for (int i = MOP_ACT_NONE + 1; i < MOP_ACT_COUNT; i++)
+        list[n++] = mop_act_name((mop_act)i);
     snprintf(message, sizeof message, "there is no activation '%.60s'", name);
     return suggest(err, message, name, list, n);
 }

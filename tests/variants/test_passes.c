@@ -77,7 +77,7 @@ static void assert_computes(const char *what, const mop_model *m, const double *
     size_t n_m;
     double *ym = refnet_run(m, SEED, &n_m);
     double distance = refnet_distance(ym, y, n), rms = refnet_rms(y, n);
-    print_message("%s: distance %.3g, rms %.3g\n", what, distance, rms);
+    print_message("%s has distance %.3g, rms %.3g\n", what, distance, rms);
     assert_int_equal(n_m, n);
     assert_true(distance <= tolerance); /* false for a NaN */
     assert_true(rms >= 0.05 && rms <= 50.0);
