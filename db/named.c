@@ -8,10 +8,8 @@
 static const struct {
     const char *name, *file;
 } queries[] = {
-    {"latency", "db/queries/latency.sql"},
-    {"ablation", "db/queries/ablation.sql"},
-    {"pareto", "db/queries/pareto.sql"},
-    {"layers", "db/queries/layers.sql"},
+    {"latency", "db/queries/latency.sql"}, {"ablation", "db/queries/ablation.sql"},
+    {"pareto", "db/queries/pareto.sql"},   {"layers", "db/queries/layers.sql"},
     {"sweep", "db/queries/sweep.sql"},
 };
 

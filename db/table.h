@@ -4,7 +4,8 @@
 
 #include "db/query.h"
 
-/* Starts an empty table with these columns; release with mop_table_release, also after a failure. */
+/* Starts an empty table with these columns; release with mop_table_release, also after a failure.
+ */
 mop_status mop_table_start(mop_table *t, const char *const *cols, size_t n_cols, mop_err *err);
 
 /* Appends a row of NULL cells and returns its first cell, valid until the next row; NULL if out of

@@ -210,6 +210,25 @@ static void layers_add_up_and_are_stored_once(void **state)
     dbfix_expect(f->path, "SELECT sum(ns) FROM layer_time", "60");
 }
 
+static void a_model_planned_without_layers_takes_their_times(void **state)
+{
+    fixture *f = *state;
+    mop_sweep_record sweep = dbfix_sweep(3);
+    mop_model_record model = dbfix_model("resnet18", 1);
+    mop_measurement_record m;
+    const int64_t ns[2] = {10, 20};
+    int64_t id;
+    mop_err err = {0};
+    plan(f);
+    DBFIX_OK(mop_store_begin_plan(f->store, &sweep, &id, &err));
+    DBFIX_OK(mop_store_put_model(f->store, &model, NULL, 0, &f->model, &err));
+    m = dbfix_measurement(f->model, f->device);
+    DBFIX_OK(mop_store_put_measurement(f->store, id, &m, &err));
+    DBFIX_OK(mop_store_commit_plan(f->store, &err));
+    DBFIX_OK(mop_store_put_layer_times(f->store, m.id, 0, ns, 2, 30, &err));
+    dbfix_expect(f->path, "SELECT sum(ns) FROM layer_time", "30");
+}
+
 static void an_unknown_row_is_named(void **state)
 {
     fixture *f = *state;
@@ -388,6 +407,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_time_is_stored_without_a_checked_output, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(layers_add_up_and_are_stored_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_model_planned_without_layers_takes_their_times, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(an_unknown_row_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(statistics_are_of_clean_samples_per_inference, set_up,
                                         tear_down),
