@@ -1,6 +1,7 @@
--- Put before the SQL of every section: the newest result of each setting, grade X left out, with the
--- setting in words. A CPU that plays a GPU is called so wherever its figures appear.
-WITH results AS (
+-- Put before the SQL of a section: everything is the newest result of each setting, with the setting in
+-- words; results leaves out grade X and what has no clean sample. A CPU that plays a GPU is called so
+-- wherever its figures appear.
+WITH everything AS (
     SELECT
         CASE WHEN is_software AND backend <> 'cpu'
             THEN 'software ' || upper(substr(backend, 1, 1)) || substr(backend, 2)
@@ -13,5 +14,8 @@ WITH results AS (
         || CASE cache WHEN 'hot' THEN '' ELSE ', cache ' || cache END AS setting,
         *
     FROM result
+),
+results AS (
+    SELECT * FROM everything
     WHERE median_ns IS NOT NULL AND grade IS NOT 'X'
 )

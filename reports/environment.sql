@@ -5,7 +5,7 @@ SELECT
     r.driver, r.isa,
     group_concat(DISTINCT r.threads) AS threads,
     max(r.peak_flops) / 1e9 AS "peak of one core, GFLOP/s",
-    count(*) AS timed,
+    count(*) AS timed, sum(r.median_ns IS NULL OR r.grade IS 'X') AS "left out",
     sum(r.grade IS 'A') || ' / ' || sum(r.grade IS 'B') || ' / ' || sum(r.grade IS 'C')
         || ' / ' || sum(r.grade IS 'X') AS "grades A / B / C / X",
     min(r.started_utc) AS "first sweep", max(r.started_utc) AS "last sweep"

@@ -1,7 +1,8 @@
--- ?1 is the variant, or empty for the largest one that has layer times. Medians over profiled runs.
+-- ?1 is the variant, or empty for the largest one that has layer times. Medians over profiled
+-- runs, which have no flags, so `everything` counts.
 , profiled AS (
     SELECT setting, variant, macs, measurement
-    FROM results
+    FROM everything
     WHERE measurement IN (SELECT measurement_id FROM layer_run)
 ),
 chosen AS (

@@ -9,8 +9,8 @@ mop_status mop_section_sql(const char *id, mop_str *sql, mop_err *err)
     char name[64];
     (void)snprintf(name, sizeof name, "reports/%s.sql", id); /* ids are ours and short */
     const char *own = mop_page_file(name);
-    /* statements that only look at what did run stand on `results`; the others stand alone */
-    if (strstr(own, "results") != NULL)
+    /* what names neither of the two tables of common.sql stands alone */
+    if (strstr(own, "FROM results") != NULL || strstr(own, "FROM everything") != NULL)
         mop_str_add(sql, mop_page_file("reports/common.sql"));
     mop_str_add(sql, own);
     return mop_str_status(sql, err);

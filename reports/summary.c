@@ -79,6 +79,33 @@ static void say_setting(const mop_table *t, size_t row, const mop_rho_list *list
     }
 }
 
+/* What the figures leave out, said where they are summed up. */
+static mop_status say_left_out(mop_db *db, mop_page *page, mop_err *err)
+{
+    mop_table t = {0};
+    mop_status status = mop_section_query(db, "environment", NULL, &t, err);
+    if (status != MOP_OK)
+        return status;
+    int64_t timed = 0, left_out = 0;
+    for (size_t i = 0; i < t.n_rows; i++) {
+        timed += mop_section_cell(&t, i, "timed")->i;
+        left_out += mop_section_cell(&t, i, "left out")->i;
+    }
+    mop_table_release(&t);
+    if (left_out == 0)
+        return MOP_OK;
+    mop_str s = {0};
+    mop_str_addf(
+        &s,
+        "%lld of %lld measurements are left out everywhere below: too few of their samples "
+        "are clean (grade X), mostly because other work ran on the machine meanwhile.",
+        (long long)left_out, (long long)timed);
+    page->text.failed |= s.failed;
+    page->ops->warning(page, mop_str_get(&s));
+    mop_str_release(&s);
+    return MOP_OK;
+}
+
 mop_status mop_section_summary(const mop_section *s, mop_db *db, const mop_report_options *o,
                                mop_page *page, mop_err *err)
 {
@@ -88,6 +115,8 @@ mop_status mop_section_summary(const mop_section *s, mop_db *db, const mop_repor
     mop_status status = mop_section_query(db, s->id, NULL, &t, err);
     if (status == MOP_OK)
         status = mop_rho_compute(db, &list, err);
+    if (status == MOP_OK)
+        status = say_left_out(db, page, err);
     if (status == MOP_OK && t.n_rows == 0)
         page->ops->paragraph(page, s->empty);
     for (size_t i = 0; i < t.n_rows && status == MOP_OK; i++)

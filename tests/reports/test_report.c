@@ -234,7 +234,7 @@ static void an_empty_database_gives_sentences(void **state)
         assert_has(md, empty);
 #include "reports/reports.def"
 #undef MOP_SECTION_ROW
-    assert_has(html, "Nothing has been measured yet: <code>moprof sweep");
+    assert_has(html, "There are no results to sum up: <code>moprof sweep");
     assert_has_not(html, "<table>");
     assert_has_not(html, "<figure");
     mop_db *db;
@@ -260,6 +260,20 @@ static void one_result_is_described_and_not_correlated(void **state)
     assert_has(md, "There are no layer times of such a variant");
     assert_has(md, "No variant with a modifier was timed together with its base.");
     assert_has(md, "Everything that was tried ran.");
+    free(md);
+}
+
+static void what_is_left_out_is_counted_and_its_layers_are_shown(void **state)
+{
+    (void)state;
+    char path[128];
+    const mop_synthetic noisy = {
+        .seed = SEED, .n_variants = 2, .passes = 3, .is_noisy = true, .has_layers = true};
+    synthesize("noisy.db", &noisy, path);
+    char *md = render(path, "noisy.md", NULL);
+    assert_has(md, "2 of 2 measurements are left out everywhere below");
+    assert_has(md, "There are no results to sum up");
+    assert_has(md, "| 27 | stage5.3 | fc |");
     free(md);
 }
 
@@ -463,6 +477,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_same_database_gives_the_same_bytes),
         cmocka_unit_test(an_empty_database_gives_sentences),
         cmocka_unit_test(one_result_is_described_and_not_correlated),
+        cmocka_unit_test(what_is_left_out_is_counted_and_its_layers_are_shown),
         cmocka_unit_test(few_results_are_descriptive_only),
         cmocka_unit_test(layers_are_of_the_variant_asked_for),
         cmocka_unit_test(the_rho_table_is_what_the_statistics_say_of_the_results),

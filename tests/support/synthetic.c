@@ -172,7 +172,9 @@ static mop_status measure(struct lab *lab, mop_err *err)
                         (int64_t)(lab->ns[i] * pace * exp(0.004 * mop_rng_normal(&lab->rng))),
                     .device_ns = MOP_ABSENT,
                     .cpu_ns = MOP_ABSENT,
-                    .flags = mop_rng_below(&lab->rng, 20) == 0 ? MOP_FLAG_PREEMPTED : 0};
+                    .flags = lab->what->is_noisy || mop_rng_below(&lab->rng, 20) == 0
+                                 ? MOP_FLAG_PREEMPTED
+                                 : 0};
         const mop_pass_record pass = {p, p * INT64_C(1000000), (p + 1) * INT64_C(1000000), samples,
                                       n};
         status = mop_store_commit_pass(lab->store, lab->sweep, &pass, err);
@@ -203,7 +205,10 @@ static mop_status finish(struct lab *lab, mop_err *err)
         bool failed = lab->what->has_failure && i == lab->n_rows - 1;
         x->state = failed ? MOP_FAILED : MOP_DONE;
         x->stop = failed ? MOP_STOP_FAILED : MOP_STOP_PASSES;
-        (void)snprintf(x->grade, sizeof x->grade, "%s", i % 3 == 0 ? "A" : "B");
+        (void)snprintf(x->grade, sizeof x->grade, "%s",
+                       lab->what->is_noisy ? "X"
+                       : i % 3 == 0        ? "A"
+                                           : "B");
         (void)snprintf(x->reason, sizeof x->reason, "%s",
                        failed ? "output <NaN> at element 7 of 1000" : "");
         status = mop_store_update_measurement(lab->store, x, err);
