@@ -12,11 +12,11 @@
 #include "profiler/engine/backend.h"
 
 typedef struct mop_check {
-    double worst_node;     /* largest |error| / bound over all nodes and elements; <= 1 passes */
-    uint32_t worst_index;  /* that node in the fused graph */
-    double end_to_end;     /* ||y - ref||_2 / ||ref||_2 of the output */
-    double end_bound;      /* what it is held to */
-    uint64_t checksum;     /* mop_hash of the output's bytes */
+    double worst_node;    /* largest |error| / bound over all nodes and elements; <= 1 passes */
+    uint32_t worst_index; /* that node in the fused graph */
+    double end_to_end;    /* ||y - ref||_2 / ||ref||_2 of the output */
+    double end_bound;     /* what it is held to */
+    uint64_t checksum;    /* mop_hash of the output's bytes */
 } mop_check;
 
 /* Runs model (unfused, with its constants) in float64 and writes the output node to out[n]. `in` is
@@ -24,14 +24,14 @@ typedef struct mop_check {
 mop_status mop_reference_run(const mop_model *model, const float *in, double *out, size_t n,
                              mop_err *err);
 
-/* Relative 2-norm bound for a whole network in float32: 8 eps sum over operators of sqrt(k + 2), with
- * k its longest sum: independent roundings (Higham, Mary 2019) and layers that keep variance, which
- * the synthetic constants are drawn for. */
+/* Relative 2-norm bound for a whole network in float32: 8 eps sum over operators of sqrt(k + 2),
+ * with k its longest sum: independent roundings (Higham, Mary 2019) and layers that keep variance,
+ * which the synthetic constants are drawn for. */
 double mop_network_bound(const mop_graph *graph);
 
 /* Links 1 to 3 for `fused` = fuse(model) on device. reference is mop_reference_run's output of the
- * unfused model, n elements. MOP_ECHECK with the node, element and values if a link does not hold, also
- * for a NaN; check is filled as far as the test came. plan is the plan that will be timed. */
+ * unfused model, n elements. MOP_ECHECK with the node, element and values if a link does not hold,
+ * also for a NaN; check is filled as far as the test came. plan is the plan that will be timed. */
 mop_status mop_check_plan(const mop_backend *backend, mop_device *device, mop_plan *plan,
                           const mop_model *fused, const float *in, const double *reference,
                           size_t n, mop_check *check, mop_err *err);

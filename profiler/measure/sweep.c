@@ -11,7 +11,7 @@
 
 #include "profiler/measure/sweep_internal.h"
 
-void sweep_note(const sweep *s, const char *fmt, ...)
+void mop_sweep_note(const sweep *s, const char *fmt, ...)
 {
     char text[512];
     va_list ap;
@@ -23,12 +23,12 @@ void sweep_note(const sweep *s, const char *fmt, ...)
     s->events->note(s->events->ctx, text);
 }
 
-bool sweep_interrupted(const sweep *s)
+bool mop_sweep_interrupted(const sweep *s)
 {
     return s->events->interrupted != NULL && s->events->interrupted(s->events->ctx);
 }
 
-uint64_t sweep_elapsed(const sweep *s)
+uint64_t mop_sweep_elapsed(const sweep *s)
 {
     return mop_now_ns(&s->world->clock) - s->began_ns;
 }
@@ -51,15 +51,15 @@ static void take_options(sweep *s)
 
 static mop_status lay_out(sweep *s, mop_err *err)
 {
-    mop_status st = sweep_open_devices(s, err);
+    mop_status st = mop_sweep_open_devices(s, err);
     if (st == MOP_OK)
-        st = sweep_build_rows(s, err);
+        st = mop_sweep_build_rows(s, err);
     if (st == MOP_OK)
-        st = sweep_name_plan(s, err);
+        st = mop_sweep_name_plan(s, err);
     if (st != MOP_OK)
         return st;
     s->outcome->n_rows = s->n_rows;
-    sweep_estimate(s);
+    mop_sweep_estimate(s);
     for (size_t i = 0; i < s->n_rows && s->events->planned != NULL; i++)
         s->events->planned(s->events->ctx, &s->rows[i], i, s->n_rows);
     return MOP_OK;
@@ -68,7 +68,7 @@ static mop_status lay_out(sweep *s, mop_err *err)
 /* Rows as they stand now, also after an interrupt. */
 static mop_status close_sweep(sweep *s, mop_err *err)
 {
-    mop_status st = sweep_update_rows(s, err);
+    mop_status st = mop_sweep_update_rows(s, err);
     if (st == MOP_OK)
         st = s->sink->finish_sweep(s->sink->ctx, s->sweep_id, err);
     if (st == MOP_OK && s->events->finished != NULL)
@@ -79,17 +79,17 @@ static mop_status close_sweep(sweep *s, mop_err *err)
 static mop_status carry_out(sweep *s, mop_err *err)
 {
     mop_err closing = {0};
-    mop_status st = s->options->resume ? sweep_load_plan(s, err) : MOP_OK;
+    mop_status st = s->options->resume ? mop_sweep_load_plan(s, err) : MOP_OK;
     if (st == MOP_OK)
-        st = sweep_prepare(s, err);
+        st = mop_sweep_prepare(s, err);
     if (st == MOP_OK)
-        st = s->sweep_id == 0 ? sweep_store_plan(s, err) : sweep_update_rows(s, err);
+        st = s->sweep_id == 0 ? mop_sweep_store_plan(s, err) : mop_sweep_update_rows(s, err);
     if (st != MOP_OK)
         return st;
     s->outcome->sweep_id = s->sweep_id;
-    st = sweep_measure(s, err);
+    st = mop_sweep_measure(s, err);
     if (st == MOP_OK)
-        st = sweep_profile(s, err);
+        st = mop_sweep_profile(s, err);
     if (st != MOP_OK && st != MOP_EINTR)
         return st;
     mop_status closed = close_sweep(s, &closing);
@@ -104,7 +104,7 @@ static void count_rows(sweep *s)
         s->outcome->n_skipped += s->rows[i].record.state == MOP_SKIPPED;
         s->outcome->n_pending += s->rows[i].record.state == MOP_PENDING;
     }
-    s->outcome->elapsed_ns = sweep_elapsed(s);
+    s->outcome->elapsed_ns = mop_sweep_elapsed(s);
 }
 
 mop_status mop_sweep_run(const mop_sweep_options *options, const mop_sweep_world *world,
@@ -119,6 +119,6 @@ mop_status mop_sweep_run(const mop_sweep_options *options, const mop_sweep_world
     if (st == MOP_OK && !options->dry_run)
         st = carry_out(&s, err);
     count_rows(&s);
-    sweep_release(&s);
+    mop_sweep_release(&s);
     return st;
 }

@@ -60,28 +60,28 @@ typedef struct sweep {
 } sweep;
 
 /* Passes a sentence to the user. */
-void sweep_note(const sweep *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-bool sweep_interrupted(const sweep *s);
-uint64_t sweep_elapsed(const sweep *s);
+void mop_sweep_note(const sweep *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool mop_sweep_interrupted(const sweep *s);
+uint64_t mop_sweep_elapsed(const sweep *s);
 
-/* sweep_rows.c: from options to rows. Everything is released by sweep_release. */
-mop_status sweep_open_devices(sweep *s, mop_err *err);
-mop_status sweep_build_rows(sweep *s, mop_err *err);
-void sweep_estimate(sweep *s);
-mop_status sweep_name_plan(sweep *s, mop_err *err);
-void sweep_release(sweep *s);
+/* sweep_rows.c: from options to rows. Everything is released by mop_sweep_release. */
+mop_status mop_sweep_open_devices(sweep *s, mop_err *err);
+mop_status mop_sweep_build_rows(sweep *s, mop_err *err);
+void mop_sweep_estimate(sweep *s);
+mop_status mop_sweep_name_plan(sweep *s, mop_err *err);
+void mop_sweep_release(sweep *s);
 
 /* sweep_prepare.c: from rows to checked plans. MOP_EINTR if the user stopped it; a row that fails
  * says so in its record. */
-mop_status sweep_prepare(sweep *s, mop_err *err);
+mop_status mop_sweep_prepare(sweep *s, mop_err *err);
 
 /* sweep_store.c: the plan into the sink, or the sink's unfinished sweep into the rows. */
-mop_status sweep_store_plan(sweep *s, mop_err *err);
-mop_status sweep_load_plan(sweep *s, mop_err *err);
-mop_status sweep_update_rows(sweep *s, mop_err *err);
+mop_status mop_sweep_store_plan(sweep *s, mop_err *err);
+mop_status mop_sweep_load_plan(sweep *s, mop_err *err);
+mop_status mop_sweep_update_rows(sweep *s, mop_err *err);
 
 /* sweep_measure.c: passes and profiled runs over the rows that have a plan. */
-mop_status sweep_measure(sweep *s, mop_err *err);
-mop_status sweep_profile(sweep *s, mop_err *err);
+mop_status mop_sweep_measure(sweep *s, mop_err *err);
+mop_status mop_sweep_profile(sweep *s, mop_err *err);
 
 #endif

@@ -94,7 +94,7 @@ static void report_progress(void *ctx, uint32_t passes, uint32_t satisfied, uint
 
 static bool ask_interrupted(void *ctx)
 {
-    return sweep_interrupted(((const measuring *)ctx)->s);
+    return mop_sweep_interrupted(((const measuring *)ctx)->s);
 }
 
 static void fail_record(mop_measurement_record *r, const char *why)
@@ -123,11 +123,11 @@ static void conclude(measuring *m)
     }
 }
 
-mop_status sweep_measure(sweep *s, mop_err *err)
+mop_status mop_sweep_measure(sweep *s, mop_err *err)
 {
     measuring m;
     mop_protocol p = s->protocol;
-    uint64_t spent = sweep_elapsed(s);
+    uint64_t spent = mop_sweep_elapsed(s);
     uint64_t left = s->budget_ns > spent ? s->budget_ns - spent : 0;
     mop_status st = measuring_init(&m, s, err);
     p.budget_ns = 1 + (uint64_t)((double)left * PASSES_SHARE); /* 0 would mean no limit */
@@ -171,8 +171,8 @@ static mop_status profile_row(sweep *s, size_t i, uint32_t round, uint64_t *ns, 
                                         profile.n_layers, (int64_t)profile.total_ns, err);
     }
     if (round == 0)
-        sweep_note(s, "%s on %s has no layer times: %s", s->rows[i].variant, s->rows[i].backend,
-                   why.msg);
+        mop_sweep_note(s, "%s on %s has no layer times: %s", s->rows[i].variant, s->rows[i].backend,
+                       why.msg);
     c->device->backend->plan_free(c->plan);
     c->plan = NULL;
     return MOP_OK;
@@ -192,18 +192,18 @@ static size_t most_nodes(const sweep *s)
 /* Rounds over all measured rows, plain and profiled runs alternating; the first round always,
  * further ones while the budget lasts. A profiled run after all passes cannot disturb a plain
  * sample. */
-mop_status sweep_profile(sweep *s, mop_err *err)
+mop_status mop_sweep_profile(sweep *s, mop_err *err)
 {
     size_t cap = most_nodes(s);
     uint64_t *ns = mop_calloc(cap, sizeof *ns, err);
     int64_t *stored = mop_calloc(cap, sizeof *stored, err);
     mop_status st = ns != NULL && stored != NULL ? MOP_OK : MOP_ENOMEM;
-    uint64_t began = sweep_elapsed(s);
+    uint64_t began = mop_sweep_elapsed(s);
     for (uint32_t round = 0; round < PROFILE_ROUNDS && st == MOP_OK; round++) {
-        uint64_t now = sweep_elapsed(s);
+        uint64_t now = mop_sweep_elapsed(s);
         if (round > 0 && now + (now - began) / round > s->budget_ns)
             break;
-        for (size_t i = 0; i < s->n_rows && st == MOP_OK && !sweep_interrupted(s); i++) {
+        for (size_t i = 0; i < s->n_rows && st == MOP_OK && !mop_sweep_interrupted(s); i++) {
             if (s->cells[i].plan != NULL && s->rows[i].record.state == MOP_DONE)
                 st = profile_row(s, i, round, ns, stored, err);
         }

@@ -139,20 +139,21 @@ static bool is_wanted(const sweep *s, size_t k)
     return false;
 }
 
-mop_status sweep_prepare(sweep *s, mop_err *err)
+mop_status mop_sweep_prepare(sweep *s, mop_err *err)
 {
     uint64_t limit = (uint64_t)((double)s->budget_ns * PREPARE_SHARE);
     for (size_t k = 0; k < s->n_networks; k++) {
-        if (sweep_interrupted(s))
+        if (mop_sweep_interrupted(s))
             return mop_fail(err, MOP_EINTR, "interrupted before the first pass");
         if (!is_wanted(s, k))
             continue;
-        if (k > 0 && sweep_elapsed(s) > limit) {
-            sweep_note(s,
-                       "preparing took %.0f s of the %.0f s there are: %zu of %zu networks stay "
-                       "pending; a larger --budget, or --resume afterwards, measures them",
-                       (double)sweep_elapsed(s) / 1e9, (double)s->budget_ns / 1e9,
-                       s->n_networks - k, s->n_networks);
+        if (k > 0 && mop_sweep_elapsed(s) > limit) {
+            mop_sweep_note(
+                s,
+                "preparing took %.0f s of the %.0f s there are: %zu of %zu networks stay "
+                "pending; a larger --budget, or --resume afterwards, measures them",
+                (double)mop_sweep_elapsed(s) / 1e9, (double)s->budget_ns / 1e9, s->n_networks - k,
+                s->n_networks);
             break;
         }
         prepare_network(s, k);

@@ -45,7 +45,7 @@ static mop_status open_backend(sweep *s, const mop_backend *backend, mop_err *er
     return MOP_OK;
 }
 
-mop_status sweep_open_devices(sweep *s, mop_err *err)
+mop_status mop_sweep_open_devices(sweep *s, mop_err *err)
 {
     const mop_sweep_options *o = s->options;
     size_t cap;
@@ -59,7 +59,7 @@ mop_status sweep_open_devices(sweep *s, mop_err *err)
         const mop_backend *backend = s->world->find_backend(o->backends[i], &why);
         mop_status st = backend != NULL ? open_backend(s, backend, &why) : MOP_EINVAL;
         if (st == MOP_ENODEV && !o->backends_named)
-            sweep_note(s, "back end %s is left out: %s", o->backends[i], why.msg);
+            mop_sweep_note(s, "back end %s is left out: %s", o->backends[i], why.msg);
         else if (st != MOP_OK)
             return mop_fail(err, st, "%s", why.msg);
     }
@@ -114,7 +114,7 @@ static void build_row(sweep *s, size_t i)
                                          .state = MOP_PENDING};
 }
 
-mop_status sweep_build_rows(sweep *s, mop_err *err)
+mop_status mop_sweep_build_rows(sweep *s, mop_err *err)
 {
     const mop_sweep_options *o = s->options;
     size_t n = 0;
@@ -139,7 +139,7 @@ mop_status sweep_build_rows(sweep *s, mop_err *err)
     return MOP_OK;
 }
 
-void sweep_estimate(sweep *s)
+void mop_sweep_estimate(sweep *s)
 {
     double total = 0;
     if (!(s->world->peak_flops > 0))
@@ -162,7 +162,7 @@ void sweep_estimate(sweep *s)
 }
 
 /* Everything that decides what is measured, and nothing that decides how long. */
-mop_status sweep_name_plan(sweep *s, mop_err *err)
+mop_status mop_sweep_name_plan(sweep *s, mop_err *err)
 {
     const mop_sweep_options *o = s->options;
     mop_str *t = &s->plan_text;
@@ -182,7 +182,7 @@ mop_status sweep_name_plan(sweep *s, mop_err *err)
     return mop_str_status(t, err);
 }
 
-void sweep_release(sweep *s)
+void mop_sweep_release(sweep *s)
 {
     for (size_t i = 0; s->cells != NULL && i < s->n_rows; i++) {
         if (s->cells[i].plan != NULL)

@@ -110,7 +110,7 @@ static void describe_protocol(const sweep *s, char *text, size_t size)
                    step); /* fits the record (test_sweep) */
 }
 
-mop_status sweep_store_plan(sweep *s, mop_err *err)
+mop_status mop_sweep_store_plan(sweep *s, mop_err *err)
 {
     mop_sweep_record r = {.seed = s->options->seed, .plan_hash = s->plan_hash};
     copy(r.started_utc, sizeof r.started_utc, s->options->started_utc);
@@ -130,14 +130,14 @@ mop_status sweep_store_plan(sweep *s, mop_err *err)
     return st;
 }
 
-mop_status sweep_load_plan(sweep *s, mop_err *err)
+mop_status mop_sweep_load_plan(sweep *s, mop_err *err)
 {
     mop_sweep_history *h = &s->history;
     mop_status st = s->sink->resume(s->sink->ctx, s->plan_hash, h, err);
     if (st != MOP_OK)
         return st;
     if (h->sweep_id == 0) {
-        sweep_note(s, "nothing of this plan is unfinished: a new sweep begins");
+        mop_sweep_note(s, "nothing of this plan is unfinished: a new sweep begins");
         return MOP_OK;
     }
     if (h->n_measurements != s->n_rows)
@@ -152,7 +152,7 @@ mop_status sweep_load_plan(sweep *s, mop_err *err)
     return MOP_OK;
 }
 
-mop_status sweep_update_rows(sweep *s, mop_err *err)
+mop_status mop_sweep_update_rows(sweep *s, mop_err *err)
 {
     mop_status st = MOP_OK;
     for (size_t i = 0; i < s->n_rows && st == MOP_OK; i++)
