@@ -27,7 +27,7 @@ enum { GEMM_ROWS_1 = 8, GEMM_ROWS_2 = 6, GEMM_ROWS_3 = 4, GEMM_BLOCK = 96 };
 enum { GEMM_ROWS_1 = 4, GEMM_ROWS_2 = 4, GEMM_ROWS_3 = 3, GEMM_BLOCK = 32 };
 #endif
 
-enum { GEMM_PANEL = 2 * MOP_VL, GEMM_ROW_TAP_CHANNELS = 16 };
+enum { GEMM_PANEL = 2 * MOP_VL, GEMM_ROW_TAP_CHANNELS = 16, GEMM_STEM_DEPTH = 9 };
 
 /* What the shapes decide. */
 typedef struct gemm_geometry {
@@ -65,11 +65,11 @@ static size_t panel_offset(const gemm_geometry *g, int32_t panel)
     return (size_t)panel * GEMM_PANEL * ((size_t)g->taps * (size_t)g->depth + 1);
 }
 
-/* --- one tile ------------------------------------------------------------------------------------
- */
+/* --- one tile ------------------------------------------------------------------------------ */
 
-typedef struct gemm_tile {
-    const float *const *rows; /* [taps][block_rows], at the tile's first row */
+typedef struct gemm_tiles_job {
+    int64_t count;
+    const float *const *rows; /* [taps][block_rows], at the first tile's first row */
     int64_t block_rows;
     int32_t taps, depth;
     const float *panel;
@@ -78,66 +78,106 @@ typedef struct gemm_tile {
     size_t ld;             /* floats from row to row of out and residual */
     int32_t last;          /* channels of the last vector */
     float lo, hi;
-} gemm_tile;
+} gemm_tiles_job;
 
-/* height and vectors are constants of each caller, so that the sums live in registers. */
-MOP_INLINE void tile_run(const gemm_tile *t, const int height, const int vectors)
+/* One product of the sums. */
+MOP_INLINE void tile_step(vf acc[][3], const float *const *a, ptrdiff_t k, const float *w,
+                          const int height, const int vectors)
 {
-    vf acc[GEMM_ROWS_1][3];
-    const float *w = t->panel;
-#pragma GCC unroll 16
-    for (int r = 0; r < height; r++)
+    vf b[3];
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            acc[r][v] = vf_load(w + v * MOP_VL);
-    w += vectors * MOP_VL;
-    for (int32_t tap = 0; tap < t->taps; tap++) {
-        const float *a[GEMM_ROWS_1];
-#pragma GCC unroll 16
-        for (int r = 0; r < height; r++)
-            a[r] = t->rows[tap * t->block_rows + r];
-        for (ptrdiff_t k = 0; k < t->depth; k++) {
-            vf b[3];
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++)
-                b[v] = vf_load(w + v * MOP_VL);
-#pragma GCC unroll 16
-            for (int r = 0; r < height; r++) {
-                vf x = vf_set1(a[r][k]);
-#pragma GCC unroll 4
-                for (int v = 0; v < vectors; v++)
-                    acc[r][v] += x * b[v];
-            }
-            w += vectors * MOP_VL;
-        }
-    }
-    /* copies: the stores below could otherwise change *t for all the compiler knows */
-    const vf lo = vf_set1(t->lo), hi = vf_set1(t->hi);
-    const float *residual = t->residual;
-    float *out = t->out;
-    const size_t ld = t->ld;
-    const int last = t->last;
+    for (int v = 0; v < vectors; v++)
+        b[v] = vf_load(w + v * MOP_VL);
 #pragma GCC unroll 16
     for (int r = 0; r < height; r++) {
+        const vf x = vf_set1(a[r][k]);
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++) {
-            const int lanes = v < vectors - 1 ? MOP_VL : last;
-            vf y = acc[r][v];
-            if (residual != NULL)
-                y += vf_load_part(residual + v * MOP_VL, lanes);
-            vf_store_part(out + v * MOP_VL, vf_min(hi, vf_max(lo, y)), lanes);
-        }
-        out += ld;
-        residual = residual != NULL ? residual + ld : NULL;
+        for (int v = 0; v < vectors; v++)
+            acc[r][v] += x * b[v];
     }
 }
 
-typedef void gemm_tile_fn(const gemm_tile *t);
+/* Clamps and stores; is_plain is true where all lanes are real and there is no upper end. */
+MOP_INLINE void tile_store(const gemm_tiles_job *t, float *out, vf acc[][3], const int height,
+                           const int vectors, const bool is_plain)
+{
+    const vf lo = vf_set1(t->lo), hi = vf_set1(t->hi);
+#pragma GCC unroll 16
+    for (int r = 0; r < height; r++, out += t->ld) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            const vf y = vf_max(lo, acc[r][v]);
+            if (is_plain)
+                vf_store(out + v * MOP_VL, y);
+            else
+                vf_store_part(out + v * MOP_VL, vf_min(hi, y), v < vectors - 1 ? MOP_VL : t->last);
+        }
+    }
+}
+
+/* t->count tiles of one height, one below the other. height and vectors are constants of each
+ * caller, so that the sums live in registers; depth is one for the shape of stems (three rows of
+ * three pixels of three channels), else 0. */
+MOP_INLINE void tiles_run(const gemm_tiles_job *by_pointer, const int height, const int vectors,
+                          const int depth)
+{
+    const gemm_tiles_job t = *by_pointer; /* a copy: stores to out cannot change it */
+    const bool is_plain = t.last == MOP_VL && t.hi == INFINITY;
+    const float *const *rows = t.rows;
+    const float *residual = t.residual;
+    float *out = t.out;
+    for (int64_t i = 0; i < t.count; i++, rows += height, out += (size_t)height * t.ld) {
+        vf acc[GEMM_ROWS_1][3];
+        const float *w = t.panel;
+#pragma GCC unroll 16
+        for (int r = 0; r < height; r++) {
+            /* the lines to be written are fetched meanwhile: the stores would wait in order */
+            __builtin_prefetch(out + (size_t)r * t.ld, 1);
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                acc[r][v] = vf_load(w + v * MOP_VL);
+        }
+        w += vectors * MOP_VL;
+        for (int32_t tap = 0; tap < t.taps; tap++) {
+            const float *a[GEMM_ROWS_1];
+#pragma GCC unroll 16
+            for (int r = 0; r < height; r++)
+                a[r] = rows[tap * t.block_rows + r];
+            if (depth > 0) {
+#pragma GCC unroll 9
+                for (ptrdiff_t k = 0; k < depth; k++, w += vectors * MOP_VL)
+                    tile_step(acc, a, k, w, height, vectors);
+            } else {
+#pragma GCC unroll 4
+                for (ptrdiff_t k = 0; k < t.depth; k++, w += vectors * MOP_VL)
+                    tile_step(acc, a, k, w, height, vectors);
+            }
+        }
+        if (residual != NULL) {
+#pragma GCC unroll 16
+            for (int r = 0; r < height; r++, residual += t.ld)
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; v++)
+                    acc[r][v] +=
+                        vf_load_part(residual + v * MOP_VL, v < vectors - 1 ? MOP_VL : t.last);
+        }
+        if (is_plain)
+            tile_store(&t, out, acc, height, vectors, true);
+        else
+            tile_store(&t, out, acc, height, vectors, false);
+    }
+}
+
+typedef void gemm_tile_fn(const gemm_tiles_job *t);
 
 #define GEMM_TILE(height, vectors)                                                                 \
-    static void tile_##height##x##vectors(const gemm_tile *t)                                      \
+    static void tile_##height##x##vectors(const gemm_tiles_job *t)                                 \
     {                                                                                              \
-        tile_run(t, height, vectors);                                                              \
+        tiles_run(t, height, vectors, 0);                                                          \
+    }                                                                                              \
+    static void stem_##height##x##vectors(const gemm_tiles_job *t)                                 \
+    {                                                                                              \
+        tiles_run(t, height, vectors, GEMM_STEM_DEPTH);                                            \
     }
 #define GEMM_TILES_3(v) GEMM_TILE(1, v) GEMM_TILE(2, v) GEMM_TILE(3, v)
 #define GEMM_TILES_4(v) GEMM_TILES_3(v) GEMM_TILE(4, v)
@@ -147,48 +187,47 @@ typedef void gemm_tile_fn(const gemm_tile *t);
 #define GEMM_TILES_14(v)                                                                           \
     GEMM_TILES_9(v)                                                                                \
     GEMM_TILE(10, v) GEMM_TILE(11, v) GEMM_TILE(12, v) GEMM_TILE(13, v) GEMM_TILE(14, v)
-#define GEMM_ROW_3(v) tile_1x##v, tile_2x##v, tile_3x##v
-#define GEMM_ROW_4(v) GEMM_ROW_3(v), tile_4x##v
-#define GEMM_ROW_6(v) GEMM_ROW_4(v), tile_5x##v, tile_6x##v
-#define GEMM_ROW_8(v) GEMM_ROW_6(v), tile_7x##v, tile_8x##v
-#define GEMM_ROW_9(v) GEMM_ROW_8(v), tile_9x##v
-#define GEMM_ROW_14(v)                                                                             \
-    GEMM_ROW_9(v), tile_10x##v, tile_11x##v, tile_12x##v, tile_13x##v, tile_14x##v
+#define GEMM_ROW_3(kind, v) kind##_1x##v, kind##_2x##v, kind##_3x##v
+#define GEMM_ROW_4(kind, v) GEMM_ROW_3(kind, v), kind##_4x##v
+#define GEMM_ROW_6(kind, v) GEMM_ROW_4(kind, v), kind##_5x##v, kind##_6x##v
+#define GEMM_ROW_8(kind, v) GEMM_ROW_6(kind, v), kind##_7x##v, kind##_8x##v
+#define GEMM_ROW_9(kind, v) GEMM_ROW_8(kind, v), kind##_9x##v
+#define GEMM_ROW_14(kind, v)                                                                       \
+    GEMM_ROW_9(kind, v), kind##_10x##v, kind##_11x##v, kind##_12x##v, kind##_13x##v, kind##_14x##v
 
 #if MOP_VL == 16
 GEMM_TILES_14(1)
 GEMM_TILES_14(2)
 GEMM_TILES_9(3)
-#define GEMM_TABLE                                                                                 \
-    {GEMM_ROW_14(1)}, {GEMM_ROW_14(2)},                                                            \
+#define GEMM_TABLE(kind)                                                                           \
+    {GEMM_ROW_14(kind, 1)}, {GEMM_ROW_14(kind, 2)},                                                \
     {                                                                                              \
-        GEMM_ROW_9(3)                                                                              \
+        GEMM_ROW_9(kind, 3)                                                                        \
     }
 #elif MOP_VL == 8
 GEMM_TILES_8(1)
 GEMM_TILES_6(2)
 GEMM_TILES_4(3)
-#define GEMM_TABLE                                                                                 \
-    {GEMM_ROW_8(1)}, {GEMM_ROW_6(2)},                                                              \
+#define GEMM_TABLE(kind)                                                                           \
+    {GEMM_ROW_8(kind, 1)}, {GEMM_ROW_6(kind, 2)},                                                  \
     {                                                                                              \
-        GEMM_ROW_4(3)                                                                              \
+        GEMM_ROW_4(kind, 3)                                                                        \
     }
 #else
 GEMM_TILES_4(1)
 GEMM_TILES_4(2)
 GEMM_TILES_3(3)
-#define GEMM_TABLE                                                                                 \
-    {GEMM_ROW_4(1)}, {GEMM_ROW_4(2)},                                                              \
+#define GEMM_TABLE(kind)                                                                           \
+    {GEMM_ROW_4(kind, 1)}, {GEMM_ROW_4(kind, 2)},                                                  \
     {                                                                                              \
-        GEMM_ROW_3(3)                                                                              \
+        GEMM_ROW_3(kind, 3)                                                                        \
     }
 #endif
 
-    /* [vectors - 1][height - 1] */
-    static gemm_tile_fn *const gemm_tiles[3][GEMM_ROWS_1] = {GEMM_TABLE};
+/* [depth is a stem's][vectors - 1][height - 1] */
+static gemm_tile_fn *const gemm_tiles[2][3][GEMM_ROWS_1] = {{GEMM_TABLE(tile)}, {GEMM_TABLE(stem)}};
 
-/* --- the table of input pixels -------------------------------------------------------------------
- */
+/* --- the table of input pixels ------------------------------------------------------------- */
 
 typedef struct gemm_block {
     int64_t first, rows;
@@ -196,71 +235,117 @@ typedef struct gemm_block {
     float *patches;      /* row taps only: [rows][taps][depth] */
 } gemm_block;
 
-static void table_tap(const mop_args *args, const gemm_block *b, int64_t r, const float *in,
-                      const float *zeros, int64_t iy0, int64_t ix0)
+/* Neighbouring pixels of one output row: entries [at, at + count) of each tap. */
+typedef struct gemm_segment {
+    int64_t at, count;
+    int64_t iy0, ix0;   /* input position of the first pixel's first tap, may lie outside */
+    const float *image; /* at the group's first channel */
+    const float *zeros;
+} gemm_segment;
+
+/* Pixels [*begin, *end) of the segment whose inputs x .. x + width, x = ix + i stride, all lie in a
+ * row of `size`. */
+static void segment_inside(const gemm_segment *s, int64_t ix, int64_t width, int64_t stride,
+                           int64_t size, int64_t *begin, int64_t *end)
 {
-    const mop_conv_params *p = &args->inst->params.u.conv;
-    const mop_shape s = args->inst->in[0];
-    int32_t tap = 0;
-    for (int32_t ky = 0; ky < p->kh; ky++) {
-        int64_t iy = iy0 + (int64_t)ky * p->dilation;
-        bool row_inside = iy >= 0 && iy < s.h;
-        for (int32_t kx = 0; kx < p->kw; kx++, tap++) {
-            int64_t ix = ix0 + (int64_t)kx * p->dilation;
-            bool inside = row_inside && ix >= 0 && ix < s.w;
-            b->table[tap * b->rows + r] = inside ? in + (iy * s.w + ix) * s.c : zeros;
-        }
-    }
+    const int64_t room = size - width - ix;
+    const int64_t first = ix < 0 ? (-ix + stride - 1) / stride : 0;
+    const int64_t last = room < 0 ? 0 : room / stride + 1;
+    *begin = first < s->count ? first : s->count;
+    *end = last < s->count ? last : s->count;
+    *end = *end < *begin ? *begin : *end;
 }
 
-static void table_row_tap(const mop_args *args, const gemm_geometry *g, const gemm_block *b,
-                          int64_t r, const float *in, const float *zeros, int64_t iy0, int64_t ix0)
+/* Entries of one tap (ky, kx). */
+static void segment_tap(const mop_op_inst *inst, const gemm_segment *s, int64_t ky, int64_t kx,
+                        const float **entry)
 {
-    const mop_conv_params *p = &args->inst->params.u.conv;
-    const mop_shape s = args->inst->in[0];
-    const int64_t x_begin = ix0 < 0 ? 0 : ix0, x_end = ix0 + p->kw > s.w ? s.w : ix0 + p->kw;
-    for (int32_t ky = 0; ky < p->kh; ky++) {
-        const int64_t iy = iy0 + ky;
-        const float **entry = &b->table[ky * b->rows + r];
-        if (iy < 0 || iy >= s.h || x_begin >= x_end) {
-            *entry = zeros;
-        } else if (x_end - x_begin == p->kw) {
-            *entry = in + (iy * s.w + ix0) * s.c;
-        } else {
-            float *patch = b->patches + (r * g->taps + ky) * g->depth;
-            memset(patch, 0, (size_t)g->depth * sizeof(float));
-            memcpy(patch + (x_begin - ix0) * s.c, in + (iy * s.w + x_begin) * s.c,
-                   (size_t)(x_end - x_begin) * (size_t)s.c * sizeof(float));
-            *entry = patch;
-        }
+    const mop_conv_params *p = &inst->params.u.conv;
+    const mop_shape in = inst->in[0];
+    const int64_t iy = s->iy0 + ky * p->dilation, ix = s->ix0 + kx * p->dilation;
+    const bool is_inside = iy >= 0 && iy < in.h;
+    const float *row = s->image + (is_inside ? iy : 0) * in.w * in.c;
+    int64_t i = 0, begin, end;
+    segment_inside(s, ix, 1, p->stride, in.w, &begin, &end);
+    for (; i < (is_inside ? begin : s->count); i++)
+        entry[i] = s->zeros;
+    for (; i < end; i++)
+        entry[i] = row + (ix + i * p->stride) * in.c;
+    for (; i < s->count; i++)
+        entry[i] = s->zeros;
+}
+
+/* The entry of a window [x, x + kw) that reaches over an edge of the row: what is inside, with its
+ * zeros, in the pixel's own place `copy`. */
+static const float *edge_window(const mop_op_inst *inst, const gemm_segment *s, const float *row,
+                                int64_t x, float *copy)
+{
+    const int32_t kw = inst->params.u.conv.kw;
+    const mop_shape in = inst->in[0];
+    const int64_t begin = x < 0 ? 0 : x, end = x + kw > in.w ? in.w : x + kw;
+    if (begin >= end)
+        return s->zeros;
+    memset(copy, 0, (size_t)kw * (size_t)in.c * sizeof(float));
+    memcpy(copy + (begin - x) * in.c, row + begin * in.c,
+           (size_t)(end - begin) * (size_t)in.c * sizeof(float));
+    return copy;
+}
+
+/* Entries of one row of taps ky; pixel i's own place for a copy is patch + i * step. */
+static void segment_row_tap(const mop_op_inst *inst, const gemm_segment *s, int64_t ky,
+                            const float **entry, float *patch, int64_t step)
+{
+    const mop_conv_params *p = &inst->params.u.conv;
+    const mop_shape in = inst->in[0];
+    const int64_t iy = s->iy0 + ky, stride = p->stride;
+    const bool is_inside = iy >= 0 && iy < in.h;
+    const float *row = s->image + (is_inside ? iy : 0) * in.w * in.c;
+    int64_t i = 0, begin, end;
+    segment_inside(s, s->ix0, p->kw, stride, in.w, &begin, &end);
+    if (!is_inside) {
+        for (; i < s->count; i++)
+            entry[i] = s->zeros;
+        return;
     }
+    for (; i < begin; i++)
+        entry[i] = edge_window(inst, s, row, s->ix0 + i * stride, patch + i * step);
+    for (; i < end; i++)
+        entry[i] = row + (s->ix0 + i * stride) * in.c;
+    for (; i < s->count; i++)
+        entry[i] = edge_window(inst, s, row, s->ix0 + i * stride, patch + i * step);
 }
 
 static void table_fill(const mop_args *args, const gemm_geometry *g, const gemm_block *b,
                        int32_t group, const float *zeros)
 {
     const mop_conv_params *p = &args->inst->params.u.conv;
-    const mop_shape s = args->inst->in[0], o = args->inst->out;
+    const mop_shape in = args->inst->in[0], o = args->inst->out;
     const float *base = args->in[0] + (int64_t)group * g->cin;
-    if (p->kh * p->kw == 1 && p->stride == 1 && s.h == o.h && s.w == o.w) {
+    gemm_segment s = {.zeros = zeros};
+    if (p->kh * p->kw == 1 && p->stride == 1 && in.h == o.h && in.w == o.w) {
         for (int64_t r = 0; r < b->rows; r++)
-            b->table[r] = base + (b->first + r) * s.c;
+            b->table[r] = base + (b->first + r) * in.c;
         return;
     }
-    for (int64_t r = 0; r < b->rows; r++) {
-        int64_t pixel = b->first + r, line = pixel / o.w;
-        int64_t ix0 = pixel % o.w * p->stride - p->pad_left;
-        int64_t iy0 = line % o.h * p->stride - p->pad_top;
-        const float *in = base + line / o.h * s.h * s.w * s.c;
-        if (g->row_taps)
-            table_row_tap(args, g, b, r, in, zeros, iy0, ix0);
-        else
-            table_tap(args, b, r, in, zeros, iy0, ix0);
+    for (; s.at < b->rows; s.at += s.count) {
+        const int64_t line = (b->first + s.at) / o.w, x = (b->first + s.at) % o.w;
+        s.count = o.w - x < b->rows - s.at ? o.w - x : b->rows - s.at;
+        s.image = base + line / o.h * in.h * in.w * in.c;
+        s.iy0 = line % o.h * p->stride - p->pad_top;
+        s.ix0 = x * p->stride - p->pad_left;
+        for (int32_t tap = 0; tap < g->taps; tap++) {
+            const float **entry = b->table + tap * b->rows + s.at;
+            if (g->row_taps)
+                segment_row_tap(args->inst, &s, tap, entry,
+                                b->patches + (s.at * g->taps + tap) * g->depth,
+                                (int64_t)g->taps * g->depth);
+            else
+                segment_tap(args->inst, &s, tap / p->kw, tap % p->kw, entry);
+        }
     }
 }
 
-/* --- the kernel
- * ------------------------------------------------------------------------------------ */
+/* --- the kernel -------------------------------------------------------------------------- */
 
 static void panel_run(const mop_args *args, const gemm_geometry *g, const gemm_block *b,
                       int32_t group, int32_t panel)
@@ -275,27 +360,32 @@ static void panel_run(const mop_args *args, const gemm_geometry *g, const gemm_b
     const int64_t tiles = (b->rows + most[vectors - 1] - 1) / most[vectors - 1];
     const size_t ld = (size_t)args->inst->out.c;
     const size_t at = (size_t)b->first * ld + (size_t)group * (size_t)g->cout + (size_t)channel;
-    const float *residual = params->has_residual ? args->in[1] + at : NULL;
-    gemm_tile t = {.block_rows = b->rows,
-                   .taps = g->taps,
-                   .depth = g->depth,
-                   .panel = (const float *)args->packed + (size_t)group * g->group_floats +
-                            panel_offset(g, panel),
-                   .ld = ld,
-                   .last = width - (vectors - 1) * MOP_VL,
-                   .lo = epilogue.lo,
-                   .hi = epilogue.hi};
-    for (int64_t i = 0; i < tiles; i++) {
-        const int64_t row = b->rows * i / tiles, end = b->rows * (i + 1) / tiles;
-        t.rows = b->table + row;
-        t.out = args->out + at + (size_t)row * ld;
-        t.residual = residual != NULL ? residual + (size_t)row * ld : NULL;
-        gemm_tiles[vectors - 1][end - row - 1](&t);
-        if (epilogue.span != MOP_ACT_NONE)
-            for (int64_t r = 0; r < end - row; r++)
-                vf_act_span(t.out + (size_t)r * ld, t.out + (size_t)r * ld, (size_t)width,
-                            epilogue.span);
-    }
+    gemm_tiles_job t = {.block_rows = b->rows,
+                        .taps = g->taps,
+                        .depth = g->depth,
+                        .panel = (const float *)args->packed + (size_t)group * g->group_floats +
+                                 panel_offset(g, panel),
+                        .ld = ld,
+                        .last = width - (vectors - 1) * MOP_VL,
+                        .lo = epilogue.lo,
+                        .hi = epilogue.hi};
+    gemm_tile_fn *const *const by_height = gemm_tiles[g->depth == GEMM_STEM_DEPTH][vectors - 1];
+    const int64_t low = b->rows / tiles, higher = b->rows % tiles;
+    t.rows = b->table;
+    t.out = args->out + at;
+    t.residual = params->has_residual ? args->in[1] + at : NULL;
+    t.count = higher;
+    if (higher > 0)
+        by_height[low](&t);
+    t.rows += higher * (low + 1);
+    t.out += (size_t)(higher * (low + 1)) * ld;
+    t.residual = t.residual != NULL ? t.residual + (size_t)(higher * (low + 1)) * ld : NULL;
+    t.count = tiles - higher;
+    by_height[low - 1](&t);
+    if (epilogue.span != MOP_ACT_NONE)
+        for (int64_t r = 0; r < b->rows; r++)
+            vf_act_span(args->out + at + (size_t)r * ld, args->out + at + (size_t)r * ld,
+                        (size_t)width, epilogue.span);
 }
 
 /* Units: groups x blocks of rows x panels, the panel fastest. */

@@ -42,8 +42,7 @@ typedef uint32_t vu __attribute__((vector_size(MOP_VL * 4)));
 typedef float vf_unaligned __attribute__((vector_size(MOP_VL * 4), aligned(4), may_alias));
 #endif
 
-/* --- loads and stores: no alignment is asked for ------------------------------------------------
- */
+/* --- loads and stores: no alignment is asked for ------------------------------------------- */
 
 MOP_INLINE vf vf_load(const float *p)
 {
@@ -139,8 +138,7 @@ MOP_INLINE void vf_store_part(float *p, vf v, int n)
         vf_store_n(p, v, n);
 }
 
-/* --- what the extensions cannot say -------------------------------------------------------------
- */
+/* --- what the extensions cannot say -------------------------------------------------------- */
 
 /* Both give b where an operand is NaN, so a NaN in b passes. */
 MOP_INLINE vf vf_max(vf a, vf b)

@@ -49,8 +49,7 @@ struct mop_plan {
     mop_clock clock;
 };
 
-/* --- device -------------------------------------------------------------------------------------
- */
+/* --- device -------------------------------------------------------------------------------- */
 
 static bool selects(const char *selector, const mop_device_info *info)
 {
@@ -116,8 +115,7 @@ static bool cpu_supports(const mop_device *device, const mop_op_inst *inst)
     return inst->op == MOP_OP_INPUT || mop_cpu_kernel_choose(inst, device->isa_mask) != NULL;
 }
 
-/* --- plan ----------------------------------------------------------------------------------------
- */
+/* --- plan ---------------------------------------------------------------------------------- */
 
 /* *total += bytes rounded up to MOP_ALIGN, *offset = what it was; false on overflow. */
 static bool reserve(size_t *total, size_t bytes, size_t *offset)
@@ -263,8 +261,7 @@ static const char *cpu_kernel_name(const mop_plan *plan, uint32_t node)
     return kernel != NULL ? kernel->name : "";
 }
 
-/* --- run -----------------------------------------------------------------------------------------
- */
+/* --- run ----------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__)
 /* Denormals as zero, in and out: a layer whose activations fade must not slow down a hundredfold.

@@ -4,7 +4,7 @@
 
 double mop_peak_flops(const mop_clock *clock, mop_isa isa, int bursts)
 {
-    const uint64_t burst_ns = 10 * 1000 * 1000;
+    const uint64_t burst_ns = 2 * 1000 * 1000;
     const mop_peak_kernel *loop = mop_cpu_peak(isa);
     int64_t rounds = 1000;
     double best = 0;
