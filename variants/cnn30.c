@@ -17,7 +17,7 @@ static const struct {
 
 static uint32_t layer(mop_net *net, uint32_t x, int32_t cout, int32_t stride, int index)
 {
-    char name[16];
+    char name[32];
     mop_conv_shape c = {cout, 3, stride, false};
     bool has_skip = net->spec->skip && stride == 1 && mop_graph_shape(net->b, x).c == cout;
     uint32_t y;

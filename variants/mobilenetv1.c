@@ -17,7 +17,7 @@ uint32_t mop_family_mobilenetv1(mop_net *net)
     mop_conv_shape stem = {(int32_t)(32 * multiplier), 3, 2, false};
     uint32_t x = mop_block_conv_bn_act(net, net->input, stem, "stem");
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
-        char name[24];
+        char name[32];
         int32_t cin = mop_graph_shape(net->b, x).c;
         int32_t cout = (int32_t)(blocks[i].channels * multiplier);
         snprintf(name, sizeof name, "block%d.dw", (int)i + 1);

@@ -47,7 +47,7 @@ uint32_t mop_family_mobilenetv2(mop_net *net)
         net, net->input, (mop_conv_shape){divisible(32 * multiplier), 3, 2, false}, "stem");
     for (size_t s = 0; s < sizeof stages / sizeof stages[0]; s++) {
         for (int32_t i = 0; i < stages[s].repeats; i++) {
-            char name[24];
+            char name[32];
             mop_conv_shape out = {divisible(stages[s].channels * multiplier), 1,
                                   i == 0 ? stages[s].stride : 1, false};
             snprintf(name, sizeof name, "stage%d.%d", (int)s + 1, (int)i + 1);

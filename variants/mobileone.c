@@ -76,7 +76,7 @@ uint32_t mop_family_mobileone(mop_net *net)
     x = mop_block_activation(net, x, "stem.act");
     for (int s = 0; s < STAGES; s++) {
         for (int32_t i = 0; i < blocks[s]; i++) {
-            char name[24];
+            char name[32];
             bool has_se = net->spec->se || (w->has_se && s >= 2 && i >= blocks[s] - SE_BLOCKS);
             snprintf(name, sizeof name, "stage%d.%d", s + 1, (int)i + 1);
             x = block(net, x, w->stage[s], i == 0 ? 2 : 1, has_se, name);

@@ -29,7 +29,7 @@ uint32_t mop_family_resnet18(mop_net *net)
     x = mop_graph_add(net->b, MOP_OP_POOL, &pool, &x, 1, "stem.pool");
     for (int s = 0; s < 4; s++) {
         for (int i = 0; i < 2; i++) {
-            char name[24];
+            char name[32];
             snprintf(name, sizeof name, "stage%d.%d", s + 1, i + 1);
             x = basic_block(net, x, 64 << s, s > 0 && i == 0 ? 2 : 1, name);
         }

@@ -1,6 +1,7 @@
 /* Variants by name: spec strings, families, and the graph a spec stands for.
  *
- *   family[-size][:form][+modifier...][@HxW]      mobileone-s0  mobileone-s0:train  cnn30+act=gelu+se
+ *   family[-size][:form][+modifier...][@HxW]
+ *   mobileone-s0    mobileone-s0:train    cnn30+act=gelu+se    cnn30@96x160
  *
  * form is deploy (the default, not spelled) or train. Modifiers in canonical order: +act=NAME +se
  * +skip +branches=K. @H or @HxW sets the input (default 224x224). */
