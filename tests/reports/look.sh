@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 look() {
     timeout 120 "$browser" --headless --no-sandbox --disable-gpu --disable-background-networking \
-        --disable-sync --no-first-run --user-data-dir="$work/profile" --virtual-time-budget=20000 \
+        --disable-dev-shm-usage --disable-sync --no-first-run --user-data-dir="$work/profile" --virtual-time-budget=20000 \
         --window-size=1200,4000 --enable-logging=stderr --v=0 "$@" "file://$page"
 }
 look --dump-dom >"$work/dom" 2>"$work/log" || {
