@@ -136,7 +136,7 @@ static void a_sweep_stores_what_query_report_and_export_read(void **state)
 {
     (void)state;
     EXPECT({"$MOPROF sweep --variants mobileone-s0@32,cnn30@32,mobilenetv2-1.0@32 --backends cpu "
-            "--budget 8s --db a.db",
+            "--precision 0.5 --budget 2m --db a.db",
             0, "next: moprof report"},
            {"$MOPROF query 'SELECT count(*) AS c FROM result' --db a.db -f csv", 0, "c\n3"},
            {"$MOPROF query latency --db a.db -f md", 0, "mobileone-s0@32"},
@@ -164,13 +164,13 @@ static void an_interrupted_sweep_goes_on_where_it_stopped(void **state)
     (void)state;
     /* the sweep is stopped by its second pass at the latest found in the database, then resumed */
     EXPECT(
-        {"$MOPROF sweep --variants mobileone-s0@32,cnn30@32 --backends cpu --precision 0.0001 "
-         "--budget 60s --db i.db & pid=$!; for k in $(seq 300); do "
+        {"$MOPROF sweep --variants mobileone-s0,cnn30 --backends cpu --precision 0.0001 "
+         "--budget 40s --db i.db & pid=$!; for k in $(seq 1200); do "
          "n=$(sqlite3 'file:i.db?mode=ro' 'SELECT count(*) FROM pass' 2>/dev/null || echo 0); "
          "[ \"${n:-0}\" -ge 2 ] && break; sleep 0.1; done; kill -INT $pid; wait $pid; echo code $?",
          0, "code 130"},
-        {"$MOPROF sweep --variants mobileone-s0@32,cnn30@32 --backends cpu --precision 0.0001 "
-         "--budget 60s --db i.db --resume",
+        {"$MOPROF sweep --variants mobileone-s0,cnn30 --backends cpu --precision 0.0001 "
+         "--budget 40s --db i.db --resume",
          0, "(resumed)"},
         {"$MOPROF query 'SELECT count(*) AS sweeps FROM sweep' --db i.db -f csv", 0, "sweeps\n1"});
 }
@@ -183,7 +183,7 @@ static void no_vulkan_is_a_remark_unless_it_was_asked_for(void **state)
             5, "Vulkan"},
            {"test ! -e v.db && echo clean", 0, "clean"},
            {"VK_ICD_FILENAMES=/nonexistent VK_DRIVER_FILES=/nonexistent $MOPROF sweep --variants "
-            "mobileone-s0@32 --budget 5s --db v.db",
+            "mobileone-s0@32 --precision 0.5 --budget 2m --db v.db",
             0, "Vulkan"});
 }
 
