@@ -9,17 +9,15 @@ static bool fits(const mop_vk_caps *caps, const mop_op_inst *inst)
            p->groups > 1 && p->kh <= 11 && p->kw <= 11;
 }
 
-/* Tile of output pixels per lane. Larger tiles load less but are longer to compile. */
+/* Tile of output pixels per lane: 4 by 4 where it divides or hardly overhangs, 4 by 2 otherwise,
+ * less for wide windows. Larger ones gain a little on lavapipe and take seconds to compile. */
 static void choose_tile(const mop_op_inst *inst, uint32_t *tx, uint32_t *ty)
 {
     const mop_conv_params *p = &inst->params.u.conv;
     const mop_shape out = inst->out;
-    bool small = p->kh * p->kw <= 9;
-    *tx = out.w % 7 == 0 && small && out.w <= 28 ? 7 : 4;
-    *ty = small ? 2 : 1;
-    if (out.w < 4)
-        *tx = (uint32_t)out.w;
-    if (out.h < 2)
+    *tx = out.w < 4 ? (uint32_t)out.w : 4;
+    *ty = out.h % 4 == 0 || out.h >= 28 ? 4 : 2;
+    if (p->kh * p->kw > 9 || out.h < 2)
         *ty = 1;
 }
 

@@ -8,7 +8,7 @@ layout(constant_id = 1) const uint P = 2;
 layout(constant_id = 2) const uint T = 4;
 layout(constant_id = 3) const uint U = 1; // divides C4
 layout(constant_id = 4) const uint IMAGES = 1;
-layout(constant_id = 5) const uint C4 = 1;
+layout(constant_id = 5) const uint C = 4;
 layout(constant_id = 6) const uint IH = 1;
 layout(constant_id = 7) const uint IW = 1;
 layout(constant_id = 8) const uint O = 4;
@@ -24,7 +24,8 @@ layout(constant_id = 17) const bool CHECK = false; // a tap may fall outside the
 layout(constant_id = 18) const uint ACT = 0;
 layout(constant_id = 19) const bool RESIDUAL = false; // src1
 
-const uint O4 = (O + 3) / 4;
+const uint C4 = (C + 3) / 4, O4 = (O + 3) / 4;
+const uint KC = C < 4 ? C : 4;                 // channels of a group that are not padding
 const uint PIXELS = IMAGES * OH * OW;
 const uint NW = 4 * T * U;                     // weight vec4s of a step
 const uint NL = (NW + LANES - 1) / LANES;      // of them in each lane
@@ -40,6 +41,41 @@ const uint TILE = T + KH * KW * C4 * 4 * T;    // vec4s of a tile
 #define LOAD_WEIGHTS(at)
 #define WEIGHT(at, i) texelFetch(weights, int((at) + (i)))
 #endif
+
+// Where tap (ky, kx) of each pixel lies in the input's first group of channels.
+#define AIM(kx)                                                                                    \
+    int at[P];                                                                                     \
+    bool inside[P];                                                                                \
+    [[unroll]] for (uint p = 0; p < P; p++) {                                                      \
+        int y = y0[p] + int(ky * DILATION), x = x0[p] + int(kx * DILATION);                        \
+        inside[p] = !CHECK || (uint(y) < IH && uint(x) < IW);                                      \
+        at[p] = origin[p] + int(ky * DILATION * IW + kx * DILATION);                               \
+        if (CHECK)                                                                                 \
+            at[p] = inside[p] ? at[p] : 0;                                                         \
+    }
+
+// U groups of input channels of one tap.
+#define STEP                                                                                       \
+    {                                                                                              \
+        LOAD_WEIGHTS(w)                                                                            \
+        [[unroll]] for (uint u = 0; u < U; u++) {                                                  \
+            vec4 x[P];                                                                             \
+            [[unroll]] for (uint p = 0; p < P; p++) {                                              \
+                x[p] = texelFetch(src0, at[p]);                                                    \
+                if (CHECK)                                                                         \
+                    x[p] = inside[p] ? x[p] : vec4(0.0);                                           \
+                at[p] += int(IH * IW);                                                             \
+            }                                                                                      \
+            [[unroll]] for (uint t = 0; t < T; t++) {                                              \
+                [[unroll]] for (uint k = 0; k < KC; k++) {                                         \
+                    vec4 v = WEIGHT(w, (u * 4 + k) * T + t);                                       \
+                    [[unroll]] for (uint p = 0; p < P; p++)                                        \
+                        acc[p * T + t] += v * x[p][k];                                             \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        w += NW;                                                                                   \
+    }
 
 void main()
 {
@@ -62,35 +98,16 @@ void main()
         origin[p] = int(q / (OH * OW) * (C4 * IH * IW)) + y0[p] * int(IW) + x0[p];
     }
     for (uint ky = 0; ky < KH; ky++) {
-        for (uint kx = 0; kx < KW; kx++) {
-            int at[P];
-            bool inside[P];
-            [[unroll]] for (uint p = 0; p < P; p++) {
-                int y = y0[p] + int(ky * DILATION), x = x0[p] + int(kx * DILATION);
-                inside[p] = !CHECK || (uint(y) < IH && uint(x) < IW);
-                at[p] = origin[p] + int(ky * DILATION * IW + kx * DILATION);
-                if (CHECK)
-                    at[p] = inside[p] ? at[p] : 0;
+        if (C4 == 1) { // too little work in one tap for a turn of a loop
+            [[unroll]] for (uint kx = 0; kx < KW; kx++) {
+                AIM(kx)
+                STEP
             }
-            for (uint k4 = 0; k4 < C4; k4 += U) {
-                LOAD_WEIGHTS(w)
-                [[unroll]] for (uint u = 0; u < U; u++) {
-                    vec4 x[P];
-                    [[unroll]] for (uint p = 0; p < P; p++) {
-                        x[p] = texelFetch(src0, at[p]);
-                        if (CHECK)
-                            x[p] = inside[p] ? x[p] : vec4(0.0);
-                        at[p] += int(IH * IW);
-                    }
-                    [[unroll]] for (uint t = 0; t < T; t++) {
-                        [[unroll]] for (uint k = 0; k < 4; k++) {
-                            vec4 v = WEIGHT(w, (u * 4 + k) * T + t);
-                            [[unroll]] for (uint p = 0; p < P; p++)
-                                acc[p * T + t] += v * x[p][k];
-                        }
-                    }
-                }
-                w += NW;
+        } else {
+            for (uint kx = 0; kx < KW; kx++) {
+                AIM(kx)
+                for (uint k4 = 0; k4 < C4; k4 += U)
+                    STEP
             }
         }
     }
