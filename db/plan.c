@@ -150,6 +150,18 @@ mop_status mop_store_put_device(mop_store *s, const mop_device_record *device, i
     return mop_device_row(s, device, s->planning, id, err);
 }
 
+/* Runs an UPDATE or DELETE with ?1 = a and ?2 = b. */
+static mop_status change(mop_store *s, const char *sql, int64_t a, int64_t b, mop_err *err)
+{
+    sqlite3_stmt *stmt;
+    mop_status st = mop_sql_prepare(s->db, sql, s->path, &stmt, err);
+    if (st != MOP_OK)
+        return st;
+    (void)sqlite3_bind_int64(stmt, 1, a); /* the indices are in range */
+    (void)sqlite3_bind_int64(stmt, 2, b);
+    return mop_sql_run(s->db, stmt, s->path, err);
+}
+
 /* Texts are hashed with their terminator, so that neighbours cannot trade characters. */
 static uint64_t hash_record(uint64_t h, const mop_fields *f, const void *record)
 {
@@ -182,19 +194,6 @@ uint64_t mop_content_hash(const mop_model_record *model, const mop_layer_record 
     return h;
 }
 
-static mop_status put_content_hash(mop_store *s, int64_t id, uint64_t hash, mop_err *err)
-{
-    sqlite3_stmt *stmt;
-    mop_status st =
-        mop_sql_prepare(s->db, "UPDATE model SET content_hash = format('%016x', ?1) WHERE id = ?2",
-                        s->path, &stmt, err);
-    if (st != MOP_OK)
-        return st;
-    (void)sqlite3_bind_int64(stmt, 1, (int64_t)hash); /* the indices are in range */
-    (void)sqlite3_bind_int64(stmt, 2, id);
-    return mop_sql_run(s->db, stmt, s->path, err);
-}
-
 mop_status mop_model_row(mop_store *s, const mop_model_record *model, uint64_t content_hash,
                          int64_t *id, bool *is_new, mop_err *err)
 {
@@ -204,7 +203,8 @@ mop_status mop_model_row(mop_store *s, const mop_model_record *model, uint64_t c
     if (st == MOP_OK && !found) {
         st = mop_insert(s, MOP_RECORD_MODEL, model, NULL, 0, &row, err);
         if (st == MOP_OK)
-            st = put_content_hash(s, row, content_hash, err);
+            st = change(s, "UPDATE model SET content_hash = format('%016x', ?2) WHERE id = ?1", row,
+                        (int64_t)content_hash, err);
     }
     if (st != MOP_OK)
         return st;
@@ -214,16 +214,14 @@ mop_status mop_model_row(mop_store *s, const mop_model_record *model, uint64_t c
     return MOP_OK;
 }
 
-mop_status mop_store_put_model(mop_store *s, const mop_model_record *model,
-                               const mop_layer_record *layers, size_t n_layers, int64_t *id,
-                               mop_err *err)
+static mop_status model_with_layers(mop_store *s, const mop_model_record *model,
+                                    const mop_layer_record *layers, size_t n_layers, int64_t *id,
+                                    mop_err *err)
 {
     bool is_new = false;
     int64_t row = 0, have = 0;
-    mop_status st;
-    if (s->planning == 0)
-        return mop_fail(err, MOP_EINVAL, "a model is stored while no sweep is being planned");
-    st = mop_model_row(s, model, mop_content_hash(model, layers, n_layers), &row, &is_new, err);
+    mop_status st =
+        mop_model_row(s, model, mop_content_hash(model, layers, n_layers), &row, &is_new, err);
     /* A model that came from a CSV file has its hash but not its layers yet. */
     if (st == MOP_OK && !is_new)
         st = mop_sql_int(s->db, "SELECT count(*) FROM layer WHERE model_id = ?1", row, s->path,
@@ -234,6 +232,15 @@ mop_status mop_store_put_model(mop_store *s, const mop_model_record *model,
     if (st == MOP_OK)
         *id = row;
     return st;
+}
+
+mop_status mop_store_put_model(mop_store *s, const mop_model_record *model,
+                               const mop_layer_record *layers, size_t n_layers, int64_t *id,
+                               mop_err *err)
+{
+    if (s->planning == 0)
+        return mop_fail(err, MOP_EINVAL, "a model is stored while no sweep is being planned");
+    return model_with_layers(s, model, layers, n_layers, id, err);
 }
 
 mop_status mop_store_put_measurement(mop_store *s, int64_t sweep_id, mop_measurement_record *m,
@@ -247,6 +254,32 @@ mop_status mop_store_put_measurement(mop_store *s, int64_t sweep_id, mop_measure
 
 /* --- later changes
  * ---------------------------------------------------------------------------------- */
+
+mop_status mop_store_complete_model(mop_store *s, int64_t measurement_id,
+                                    const mop_model_record *model, const mop_layer_record *layers,
+                                    size_t n_layers, mop_err *err)
+{
+    int64_t bare = 0, full = 0;
+    mop_status st = mop_sql_int(s->db,
+                                "SELECT model_id FROM measurement AS x WHERE id = ?1 AND NOT EXISTS"
+                                " (SELECT 1 FROM layer WHERE model_id = x.model_id)",
+                                measurement_id, s->path, &bare, err);
+    if (st != MOP_OK || bare == 0 || n_layers == 0)
+        return st;
+    st = mop_tx_begin(s, err);
+    if (st != MOP_OK)
+        return st;
+    st = model_with_layers(s, model, layers, n_layers, &full, err);
+    if (st == MOP_OK)
+        st = change(s, "UPDATE measurement SET model_id = ?2 WHERE id = ?1", measurement_id, full,
+                    err);
+    if (st == MOP_OK) /* nobody else's either: then it only looks like a network without layers */
+        st = change(s,
+                    "DELETE FROM model WHERE id = ?1 AND ?1 <> ?2 AND NOT EXISTS "
+                    "(SELECT 1 FROM measurement WHERE model_id = ?1)",
+                    bare, full, err);
+    return mop_tx_end(s, st, err);
+}
 
 mop_status mop_store_update_measurement(mop_store *s, const mop_measurement_record *m, mop_err *err)
 {

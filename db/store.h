@@ -31,6 +31,12 @@ mop_status mop_store_put_measurement(mop_store *store, int64_t sweep_id, mop_mea
 mop_status mop_store_commit_plan(mop_store *store, mop_err *err);
 void mop_store_abort_plan(mop_store *store);
 
+/* After the plan: gives a measurement that was planned before its network could be prepared the
+ * model with its layers. A measurement whose model has layers keeps it. */
+mop_status mop_store_complete_model(mop_store *store, int64_t measurement_id,
+                                    const mop_model_record *model, const mop_layer_record *layers,
+                                    size_t n_layers, mop_err *err);
+
 /* Writes the changed fields of m (state, stop, reason, check, set-up ...) by m->id, durable on
  * return. */
 mop_status mop_store_update_measurement(mop_store *store, const mop_measurement_record *m,

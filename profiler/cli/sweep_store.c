@@ -42,6 +42,13 @@ static void abort_plan(void *ctx)
     mop_store_abort_plan(((mop_sweep_store *)ctx)->store);
 }
 
+static mop_status complete_model(void *ctx, int64_t measurement_id, const mop_model_record *model,
+                                 const mop_layer_record *layers, size_t n_layers, mop_err *err)
+{
+    return mop_store_complete_model(((mop_sweep_store *)ctx)->store, measurement_id, model, layers,
+                                    n_layers, err);
+}
+
 static mop_status update_measurement(void *ctx, const mop_measurement_record *m, mop_err *err)
 {
     return mop_store_update_measurement(((mop_sweep_store *)ctx)->store, m, err);
@@ -96,6 +103,7 @@ mop_record_sink mop_sweep_store_sink(mop_sweep_store *s)
         .put_measurement = put_measurement,
         .commit_plan = commit_plan,
         .abort_plan = abort_plan,
+        .complete_model = complete_model,
         .update_measurement = update_measurement,
         .commit_pass = commit_pass,
         .put_layer_times = put_layer_times,

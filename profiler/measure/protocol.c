@@ -226,13 +226,13 @@ static void count_samples(run_state *s, const mop_sample_record *x, size_t n)
 
 /* Passes that the least satisfied subject still needs if its interval narrows as 1 / sqrt(passes).
  */
-static uint64_t estimate_left(const run_state *s, uint32_t next_pass)
+static uint64_t estimate_left(const run_state *s)
 {
     const mop_protocol *p = s->in->protocol;
     double most = 0;
     for (uint32_t i = 0; i < s->in->n_subjects; i++) {
         const mop_subject_result *r = &s->results[i];
-        if (!is_alive(s, i) || r->is_satisfied)
+        if (!is_alive(s, i) || r->is_satisfied || r->passes >= p->max_passes)
             continue;
         double ratio = r->half_width / p->precision;
         double need = r->passes * ratio * ratio;
@@ -242,9 +242,7 @@ static uint64_t estimate_left(const run_state *s, uint32_t next_pass)
             need = p->max_passes;
         most = fmax(most, fmax(1, need - r->passes));
     }
-    double cap = next_pass < p->max_passes ? p->max_passes - next_pass : 0;
-    double mean = (double)s->spent_in_passes_ns / s->finished;
-    double left = fmin(most, cap) * mean;
+    double left = most * (double)s->spent_in_passes_ns / s->finished;
     if (p->budget_ns > 0) {
         double spent = (double)(now(s) - s->start_ns);
         left = fmin(left, fmax(0, (double)p->budget_ns - spent));
@@ -263,13 +261,24 @@ static uint32_t count_satisfied(const run_state *s, uint32_t *alive)
     return satisfied;
 }
 
+/* A row that a resumed sweep measures for the first time has all its passes before it. */
+static bool has_passes_left(const run_state *s)
+{
+    for (uint32_t i = 0; i < s->in->n_subjects; i++) {
+        const mop_subject_result *r = &s->results[i];
+        if (is_alive(s, i) && !r->is_satisfied && r->passes < s->in->protocol->max_passes)
+            return true;
+    }
+    return false;
+}
+
 static bool is_interrupted(const run_state *s)
 {
     return s->sink->interrupted != NULL && s->sink->interrupted(s->sink->ctx);
 }
 
-/* What to do before pass `next`; the stop rule lives here alone. */
-static verdict judge(const run_state *s, uint32_t next)
+/* What to do before the next pass; the stop rule lives here alone. */
+static verdict judge(const run_state *s)
 {
     const mop_protocol *p = s->in->protocol;
     uint32_t alive;
@@ -278,7 +287,7 @@ static verdict judge(const run_state *s, uint32_t next)
         return INTERRUPTED;
     if (satisfied == alive)
         return ALL_SATISFIED;
-    if (next >= p->max_passes)
+    if (!has_passes_left(s))
         return MAX_PASSES;
     if (p->budget_ns > 0 && s->finished > 0 &&
         now(s) - s->start_ns + s->longest_pass_ns > p->budget_ns)
@@ -320,8 +329,7 @@ static mop_status finish_pass(run_state *s, uint32_t pass, uint64_t began, mop_e
         refresh(s, i);
     mop_status st = s->sink->pass(s->sink->ctx, &record, err);
     if (st == MOP_OK && s->sink->progress != NULL)
-        s->sink->progress(s->sink->ctx, pass + 1, count_satisfied(s, &alive),
-                          estimate_left(s, pass + 1));
+        s->sink->progress(s->sink->ctx, pass + 1, count_satisfied(s, &alive), estimate_left(s));
     return st;
 }
 
@@ -345,7 +353,7 @@ static mop_status pass_loop(run_state *s, mop_err *err)
 {
     verdict v;
     uint32_t pass = s->in->first_pass;
-    while ((v = judge(s, pass)) == GO_ON) {
+    while ((v = judge(s)) == GO_ON) {
         uint64_t began = now(s);
         if (!do_pass(s, pass)) {
             v = INTERRUPTED;
@@ -373,8 +381,11 @@ static mop_status state_init(run_state *s, mop_err *err)
     mop_clock_measure(s->in->clock, &cost, &step);
     s->min_sample_ns =
         p->min_sample_ns > STEPS_PER_SAMPLE * step ? p->min_sample_ns : STEPS_PER_SAMPLE * step;
-    /* a resumed sweep may have more passes behind it than a changed limit allows */
-    s->max_values = p->max_passes > s->in->first_pass ? p->max_passes : s->in->first_pass;
+    /* behind a resumed sweep lie passes of some rows, and before others still all of them */
+    if (s->in->first_pass > UINT32_MAX - p->max_passes)
+        return mop_fail(err, MOP_EINVAL, "%" PRIu32 " passes are behind this sweep, too many",
+                        s->in->first_pass);
+    s->max_values = p->max_passes + s->in->first_pass;
     if (!mop_mul_size(n, s->max_values, &cells))
         return mop_fail(err, MOP_EINVAL, "%" PRIu32 " subjects x %" PRIu32 " passes is too many", n,
                         s->max_values);

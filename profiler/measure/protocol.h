@@ -79,9 +79,10 @@ typedef struct mop_protocol_input {
     size_t n_history;
 } mop_protocol_input;
 
-/* Runs passes first_pass, first_pass + 1, ... until every subject is satisfied, max_passes, the
- * budget or an interrupt; the first three are judged at pass ends only. The budget counts from the
- * call; a pass that would overrun it, judged by the longest so far, is not begun, but the first is.
+/* Runs passes first_pass, first_pass + 1, ... until every subject is satisfied or has max_passes
+ * (those of the history included), the budget or an interrupt; the first three are judged at pass
+ * ends only. The budget counts from the call; a pass that would overrun it, judged by the longest
+ * so far, is not begun, but the first is.
  *
  * A visit is one untimed run, then runs_per_visit samples, between which nothing happens but stamps
  * and counters. A subject's first visit also has one sizing run: the shorter of the two fixes its k

@@ -82,8 +82,10 @@ static mop_status carry_out(sweep *s, mop_err *err)
     mop_status st = s->options->resume ? mop_sweep_load_plan(s, err) : MOP_OK;
     if (st == MOP_OK)
         st = mop_sweep_prepare(s, err);
+    if (st == MOP_OK && s->outcome->is_resumed)
+        st = mop_sweep_complete_models(s, err);
     if (st == MOP_OK)
-        st = s->sweep_id == 0 ? mop_sweep_store_plan(s, err) : mop_sweep_update_rows(s, err);
+        st = s->outcome->is_resumed ? mop_sweep_update_rows(s, err) : mop_sweep_store_plan(s, err);
     if (st != MOP_OK)
         return st;
     s->outcome->sweep_id = s->sweep_id;

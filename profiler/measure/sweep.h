@@ -92,6 +92,8 @@ typedef struct mop_record_sink {
     mop_status (*put_measurement)(void *ctx, int64_t sweep_id, mop_measurement_record *m,
                                   mop_err *err);
     mop_status (*commit_plan)(void *ctx, mop_err *err);
+    mop_status (*complete_model)(void *ctx, int64_t measurement_id, const mop_model_record *model,
+                                 const mop_layer_record *layers, size_t n_layers, mop_err *err);
     void (*abort_plan)(void *ctx);
     mop_status (*update_measurement)(void *ctx, const mop_measurement_record *m, mop_err *err);
     mop_status (*commit_pass)(void *ctx, int64_t sweep_id, const mop_pass_record *pass,

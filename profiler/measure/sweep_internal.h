@@ -78,6 +78,8 @@ mop_status mop_sweep_prepare(sweep *s, mop_err *err);
 /* sweep_store.c: the plan into the sink, or the sink's unfinished sweep into the rows. */
 mop_status mop_sweep_store_plan(sweep *s, mop_err *err);
 mop_status mop_sweep_load_plan(sweep *s, mop_err *err);
+/* Layers for the rows of a resumed sweep whose network was not prepared when it was planned. */
+mop_status mop_sweep_complete_models(sweep *s, mop_err *err);
 mop_status mop_sweep_update_rows(sweep *s, mop_err *err);
 
 /* sweep_measure.c: passes and profiled runs over the rows that have a plan. */

@@ -56,31 +56,44 @@ static void describe_layers(const sweep_cell *c, mop_layer_record *layers)
     }
 }
 
-static mop_status put_model(sweep *s, const sweep_cell *c, int64_t *id, mop_err *err)
+/* What the store is told of the network of c; *layers is the caller's to free. */
+static mop_status describe_model(const sweep_cell *c, mop_model_record *r,
+                                 mop_layer_record **layers, size_t *n_layers, mop_err *err)
 {
     const sweep_network *n = c->network;
-    size_t n_layers = n->fused != NULL ? n->fused->graph->n_nodes : 0;
-    mop_model_record r = {.graph_hash = n->hash,
-                          .height = n->spec.height,
-                          .width = n->spec.width,
-                          .batch = n->batch,
-                          .params = n->counts.params,
-                          .macs = n->counts.macs,
-                          .flops = n->counts.flops,
-                          .elementwise = n->counts.elementwise,
-                          .activations = n->counts.activations,
-                          .bytes = n->counts.bytes,
-                          .ops = n->counts.ops,
-                          .depth = n->counts.depth};
-    mop_layer_record *layers = mop_calloc(n_layers, sizeof *layers, err);
-    if (layers == NULL)
+    *n_layers = n->fused != NULL ? n->fused->graph->n_nodes : 0;
+    *r = (mop_model_record){.graph_hash = n->hash,
+                            .height = n->spec.height,
+                            .width = n->spec.width,
+                            .batch = n->batch,
+                            .params = n->counts.params,
+                            .macs = n->counts.macs,
+                            .flops = n->counts.flops,
+                            .elementwise = n->counts.elementwise,
+                            .activations = n->counts.activations,
+                            .bytes = n->counts.bytes,
+                            .ops = n->counts.ops,
+                            .depth = n->counts.depth};
+    copy(r->variant, sizeof r->variant, n->spec.text);
+    copy(r->family, sizeof r->family, n->spec.family);
+    copy(r->form, sizeof r->form, mop_form_name(n->spec.form));
+    *layers = mop_calloc(*n_layers, sizeof **layers, err);
+    if (*layers == NULL)
         return MOP_ENOMEM;
-    copy(r.variant, sizeof r.variant, n->spec.text);
-    copy(r.family, sizeof r.family, n->spec.family);
-    copy(r.form, sizeof r.form, mop_form_name(n->spec.form));
-    if (n_layers > 0)
-        describe_layers(c, layers);
-    mop_status st = s->sink->put_model(s->sink->ctx, &r, layers, n_layers, id, err);
+    if (*n_layers > 0)
+        describe_layers(c, *layers);
+    return MOP_OK;
+}
+
+static mop_status put_model(sweep *s, const sweep_cell *c, int64_t *id, mop_err *err)
+{
+    mop_model_record r;
+    mop_layer_record *layers;
+    size_t n;
+    mop_status st = describe_model(c, &r, &layers, &n, err);
+    if (st != MOP_OK)
+        return st;
+    st = s->sink->put_model(s->sink->ctx, &r, layers, n, id, err);
     free(layers);
     return st;
 }
@@ -150,6 +163,24 @@ mop_status mop_sweep_load_plan(sweep *s, mop_err *err)
     s->first_pass = h->next_pass;
     s->outcome->is_resumed = true;
     return MOP_OK;
+}
+
+mop_status mop_sweep_complete_models(sweep *s, mop_err *err)
+{
+    mop_status st = MOP_OK;
+    for (size_t i = 0; i < s->n_rows && st == MOP_OK; i++) {
+        mop_model_record r;
+        mop_layer_record *layers;
+        size_t n;
+        if (s->cells[i].plan == NULL)
+            continue;
+        st = describe_model(&s->cells[i], &r, &layers, &n, err);
+        if (st != MOP_OK)
+            return st;
+        st = s->sink->complete_model(s->sink->ctx, s->rows[i].record.id, &r, layers, n, err);
+        free(layers);
+    }
+    return st;
 }
 
 mop_status mop_sweep_update_rows(sweep *s, mop_err *err)

@@ -229,6 +229,39 @@ static void a_model_planned_without_layers_takes_their_times(void **state)
     dbfix_expect(f->path, "SELECT sum(ns) FROM layer_time", "30");
 }
 
+/* Two rows of one network: the first to be prepared leaves the other's model alone. */
+static void a_model_planned_without_layers_gets_them_on_resume(void **state)
+{
+    fixture *f = *state;
+    mop_sweep_record sweep = dbfix_sweep(3);
+    mop_model_record model = dbfix_model("resnet18", 1);
+    mop_layer_record layers[2] = {dbfix_layer(0, 1), dbfix_layer(1, 2)};
+    mop_measurement_record m[2];
+    const int64_t ns[2] = {10, 20};
+    int64_t id;
+    mop_err err = {0};
+    plan(f);
+    DBFIX_OK(mop_store_begin_plan(f->store, &sweep, &id, &err));
+    DBFIX_OK(mop_store_put_model(f->store, &model, NULL, 0, &f->model, &err));
+    for (int i = 0; i < 2; i++) {
+        m[i] = dbfix_measurement(f->model, f->device);
+        m[i].threads = i + 1;
+        DBFIX_OK(mop_store_put_measurement(f->store, id, &m[i], &err));
+    }
+    DBFIX_OK(mop_store_commit_plan(f->store, &err));
+    DBFIX_OK(mop_store_complete_model(f->store, m[0].id, &model, layers, 2, &err));
+    dbfix_expect(f->path, "SELECT count(*) FROM model WHERE variant = 'resnet18'", "2");
+    DBFIX_OK(mop_store_complete_model(f->store, m[1].id, &model, layers, 2, &err));
+    dbfix_expect(f->path, "SELECT count(*) FROM model WHERE variant = 'resnet18'", "1");
+    DBFIX_OK(mop_store_complete_model(f->store, m[1].id, &model, layers, 1, &err)); /* has some */
+    DBFIX_OK(mop_store_put_layer_times(f->store, m[1].id, 0, ns, 2, 30, &err));
+    dbfix_expect(
+        f->path,
+        "SELECT count(*) FROM layer JOIN measurement USING (model_id) "
+        "JOIN layer_time ON measurement_id = measurement.id AND layer_time.idx = layer.idx",
+        "2");
+}
+
 static void an_unknown_row_is_named(void **state)
 {
     fixture *f = *state;
@@ -408,6 +441,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(layers_add_up_and_are_stored_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_model_planned_without_layers_takes_their_times, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_model_planned_without_layers_gets_them_on_resume, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_unknown_row_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(statistics_are_of_clean_samples_per_inference, set_up,

@@ -236,6 +236,31 @@ static void rows_that_preparation_does_not_reach_stay_pending(void **state)
     assert_true(b->outcome.is_resumed);
     assert_int_equal(b->outcome.n_done, 4);
     assert_int_equal(b->store.n_plans, 1);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(b->store.n_layers[i], b->store.n_layers[0]);
+        assert_int_equal(b->last[i].passes >= 12, i >= 2); /* what was out of time is done */
+    }
+    assert_true(b->store.n_layers[0] > 0);
+    free(b);
+}
+
+static void a_resumed_row_has_all_its_passes_before_it(void **state)
+{
+    bench *b = bench_new();
+    (void)state;
+    fake.run_ns = 100 * MS;
+    b->options.precision = 1e-9;
+    b->options.budget_ns = 600 * MS;
+    b->options.max_passes = 1; /* the first network has had them all when the second begins */
+    assert_int_equal(bench_run(b), MOP_OK);
+    assert_int_equal(b->outcome.n_pending, 2);
+    assert_int_equal(b->store.n_passes, 1);
+    b->options.resume = true;
+    b->options.budget_ns = 0;
+    assert_int_equal(bench_run(b), MOP_OK);
+    assert_int_equal(b->store.n_passes, 2);
+    assert_int_equal(b->last[2].n, 3);
+    assert_int_equal(b->store.rows[2].stop, MOP_STOP_PASSES);
     free(b);
 }
 
@@ -401,6 +426,7 @@ int main(void)
         cmocka_unit_test(thread_counts_make_rows_of_their_own),
         cmocka_unit_test(without_a_budget_eight_minutes_end_a_sweep),
         cmocka_unit_test(rows_that_preparation_does_not_reach_stay_pending),
+        cmocka_unit_test(a_resumed_row_has_all_its_passes_before_it),
         cmocka_unit_test(plans_beyond_half_the_memory_are_skipped_with_a_sentence),
         cmocka_unit_test(an_interrupt_in_preparation_leaves_nothing_behind),
         cmocka_unit_test(an_interrupted_sweep_resumes_to_the_same_samples),

@@ -60,6 +60,21 @@ static mop_status commit_plan(void *ctx, mop_err *err)
     return MOP_OK;
 }
 
+/* As the real store: only a row without layers gets them. */
+static mop_status complete_model(void *ctx, int64_t id, const mop_model_record *model,
+                                 const mop_layer_record *layers, size_t n_layers, mop_err *err)
+{
+    fake_sink *f = ctx;
+    size_t i = (size_t)(id - 500);
+    (void)layers;
+    if (id < 500 || i >= f->n_rows || f->is_planning ||
+        strcmp(f->models[i].variant, model->variant) != 0)
+        return mop_fail(err, MOP_EFAIL, "an unknown row gets a model");
+    if (f->n_layers[i] == 0)
+        f->n_layers[i] = n_layers;
+    return MOP_OK;
+}
+
 static void abort_plan(void *ctx)
 {
     fake_sink *f = ctx;
@@ -155,6 +170,7 @@ void fake_sink_init(fake_sink *f)
                                 .put_measurement = put_measurement,
                                 .commit_plan = commit_plan,
                                 .abort_plan = abort_plan,
+                                .complete_model = complete_model,
                                 .update_measurement = update_measurement,
                                 .commit_pass = commit_pass,
                                 .put_layer_times = put_layer_times,
