@@ -108,16 +108,23 @@ static mop_status add_groups(const mop_table *t, size_t n_metrics, double *work,
     return MOP_OK;
 }
 
+/* Where there is no coefficient, nothing was tested: no p, and none to correct the others for. */
 static mop_status correct(mop_rho_list *list, mop_err *err)
 {
+    size_t n = 0, k = 0;
     double *p = mop_calloc(2 * list->n, sizeof *p, err);
     if (p == NULL)
         return MOP_ENOMEM;
     for (size_t i = 0; i < list->n; i++)
-        p[i] = list->items[i].p;
-    mop_holm(p, list->n, p + list->n);
-    for (size_t i = 0; i < list->n; i++)
-        list->items[i].p_holm = p[list->n + i];
+        if (!isnan(list->items[i].rho.est))
+            p[n++] = list->items[i].p;
+    mop_holm(p, n, p + n);
+    for (size_t i = 0; i < list->n; i++) {
+        mop_rho *r = &list->items[i];
+        r->p_holm = isnan(r->rho.est) ? (double)NAN : p[n + k++];
+        if (isnan(r->rho.est))
+            r->p = (double)NAN;
+    }
     free(p);
     return MOP_OK;
 }

@@ -16,8 +16,8 @@ typedef struct mop_rho {
     size_t n;           /* networks */
     size_t families;    /* ... of so many families: networks of one are not independent */
     mop_interval rho;   /* 95 %, BCa over networks; NAN as mop_spearman() says */
-    double p;           /* two-sided permutation p */
-    double p_holm;      /* Holm over every p of the list */
+    double p;           /* two-sided permutation p; NAN where rho is */
+    double p_holm;      /* Holm over every p of the list; NAN likewise */
 } mop_rho;
 
 typedef struct mop_rho_list {

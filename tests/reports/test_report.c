@@ -257,6 +257,7 @@ static void one_result_is_described_and_not_correlated(void **state)
     char *md = render(path, "one.md", NULL);
     assert_has(md, "One variant: mobileone-s0 takes ");
     assert_has(md, "Latency against MACs has no rank correlation: too few networks.");
+    assert_has(md, "| MACs | 1 | 1 | – | – | – | – | – | too few networks |");
     assert_has(md, "There are no layer times of such a variant");
     assert_has(md, "No variant with a modifier was timed together with its base.");
     assert_has(md, "Everything that was tried ran.");
