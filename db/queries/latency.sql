@@ -11,4 +11,4 @@ SELECT
     round(fraction_of_peak, 3) AS fraction_of_peak
 FROM result
 WHERE variant GLOB coalesce(?1, '*') AND backend = coalesce(?2, backend)
-ORDER BY backend, device, threads, batch, median_ns, variant;
+ORDER BY backend, device, threads, batch, median_ns NULLS LAST, variant;

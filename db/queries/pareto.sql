@@ -4,7 +4,7 @@ WITH scored AS (
     SELECT r.*, a.value AS top1_percent, a.source
     FROM result AS r
     JOIN reference AS a ON a.variant = r.variant AND a.metric = 'top1_percent'
-    WHERE r.backend = coalesce(?1, r.backend)
+    WHERE r.backend = coalesce(?1, r.backend) AND r.median_ns IS NOT NULL
 )
 SELECT
     variant, backend, device, threads, batch,

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "db/query.h"
 #include "tests/support/db_fixture.h"
 
@@ -254,6 +256,43 @@ static void pareto_keeps_only_what_nothing_beats(void **state)
     mop_table_release(&t);
 }
 
+static void what_has_no_clean_sample_is_last_and_beats_nothing(void **state)
+{
+    static const char *const params[] = {"cpu"};
+    const char *const all_cpu[] = {"*", "cpu"};
+    char path[512];
+    mop_store *store;
+    mop_db *usual = shared.db;
+    mop_table t = {0};
+    mop_err err = {0};
+    sqlite3 *db;
+    (void)state;
+    dbfix_path(path, shared.dir, "disturbed.db");
+    dbfix_fill(path);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "UPDATE sample SET flags = 1 WHERE measurement_id IN (SELECT "
+                                  "measurement FROM result WHERE variant = 'mobileone-s0')",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    DBFIX_OK(mop_store_open(path, &store, &err));
+    DBFIX_OK(mop_store_refresh_stats(store, &err));
+    DBFIX_OK(mop_store_close(store, &err));
+    DBFIX_OK(mop_db_open(path, &shared.db, &err));
+    named("pareto", params, 1, &t);
+    for (size_t r = 0; r < t.n_rows; r++)
+        assert_string_not_equal(cell(&t, r, "variant")->text, "mobileone-s0");
+    assert_true(t.n_rows > 0);
+    mop_table_release(&t);
+    named("latency", all_cpu, 2, &t);
+    assert_string_equal(cell(&t, t.n_rows - 1, "variant")->text, "mobileone-s0");
+    assert_int_equal(cell(&t, t.n_rows - 1, "median_ms")->kind, MOP_CELL_NULL);
+    mop_table_release(&t);
+    mop_db_close(shared.db);
+    shared.db = usual;
+}
+
 static void layers_give_medians_and_shares_that_sum_to_100(void **state)
 {
     static const char *const params[] = {"cnn30+se"};
@@ -368,6 +407,7 @@ int main(void)
         cmocka_unit_test(latency_is_ordered_and_filters),
         cmocka_unit_test(ablation_pairs_each_change_with_its_base),
         cmocka_unit_test(pareto_keeps_only_what_nothing_beats),
+        cmocka_unit_test(what_has_no_clean_sample_is_last_and_beats_nothing),
         cmocka_unit_test(layers_give_medians_and_shares_that_sum_to_100),
         cmocka_unit_test(failures_are_listed_and_have_no_times),
         cmocka_unit_test(a_missing_or_empty_file_says_what_to_do),
