@@ -1,5 +1,6 @@
 /* From rows to checked plans: network by network, one reference for all its rows. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,7 +44,7 @@ static mop_status establish(sweep *s, sweep_network *n, truth *t, mop_err *err)
 
 static mop_status check_row(const sweep_cell *c, mop_sweep_row *r, const truth *t, mop_err *err)
 {
-    mop_check check = {0};
+    mop_check check = {.end_to_end = NAN, .end_bound = NAN, .worst_node = NAN};
     const sweep_network *n = c->network;
     mop_status st = mop_check_plan(c->device->backend, c->device->handle, c->plan, n->fused,
                                    n->input, t->reference, n->n_out, &check, err);

@@ -111,7 +111,14 @@ static void build_row(sweep *s, size_t i)
                                          .cache = "hot",
                                          .threads = d->info.threads,
                                          .batch = n->batch,
-                                         .state = MOP_PENDING};
+                                         .state = MOP_PENDING,
+                                         .error = (double)NAN,
+                                         .error_bound = (double)NAN,
+                                         .node_error = (double)NAN,
+                                         .setup_ns = MOP_ABSENT,
+                                         .first_run_ns = MOP_ABSENT,
+                                         .arena_bytes = MOP_ABSENT,
+                                         .weight_bytes = MOP_ABSENT};
 }
 
 mop_status mop_sweep_build_rows(sweep *s, mop_err *err)
