@@ -52,12 +52,16 @@ mop_status mop_cli_real(const char *option, const char *text, double lo, double 
 /* "90s", "5m", "1h", "250ms" or plain seconds -> ns. */
 mop_status mop_cli_time(const char *option, const char *text, uint64_t *ns, mop_err *err);
 
-/* A list option "1,2" of numbers; *out is the caller's to free. */
+/* A list option "1,2" of numbers, each once; *out is the caller's to free. */
 mop_status mop_cli_int_list(const char *option, const char *text, long lo, long hi, int **out,
                             size_t *n, mop_err *err);
 
 /* "avx2" -> the mask of that level and all below; "" or NULL -> all. */
 mop_status mop_cli_isa_mask(const char *text, unsigned *mask, mop_err *err);
+
+/* The back ends named in text, each once, or all where text is NULL. MOP_EINVAL for an unknown one.
+ */
+mop_status mop_cli_backends(const char *text, mop_strlist *ids, mop_err *err);
 
 /* Opens `choice` of back end `id`. */
 mop_status mop_cli_open(const char *id, const mop_device_choice *choice,

@@ -2,6 +2,20 @@
 
 #include "profiler/cli/cli.h"
 #include "reports/report.h"
+#include "variants/variant.h"
+
+static mop_status report(const char *db, const char *output, const char *layers, mop_err *err)
+{
+    char spec[MOP_SPEC_MAX];
+    mop_report_options o = {0};
+    if (layers != NULL) { /* databases know canonical spellings */
+        mop_status status = mop_cli_one_spec(layers, spec, sizeof spec, err);
+        if (status != MOP_OK)
+            return status;
+        o.layers_variant = spec;
+    }
+    return mop_report_write(db, output, &o, err);
+}
 
 int mop_cmd_report(int argc, const char **argv)
 {
@@ -26,12 +40,9 @@ int mop_cmd_report(int argc, const char **argv)
     int code = mop_cli_parse(&desc, argc, argv, &args);
     if (code < 0 && output == NULL)
         code = mop_cli_usage("report needs -o FILE, with FILE ending in .html or .md");
-    if (code < 0) {
-        mop_report_options o = {.layers_variant = layers};
-        code = MOP_EXIT_DONE;
-        if (mop_report_write(mop_cli_db(db), output, &o, &err) != MOP_OK)
-            code = mop_cli_fail(&err);
-    }
+    if (code < 0)
+        code = report(mop_cli_db(db), output, layers, &err) == MOP_OK ? MOP_EXIT_DONE
+                                                                      : mop_cli_fail(&err);
     mop_strlist_release(&args);
     free(db);
     free(output);

@@ -138,7 +138,8 @@ static mop_status show_graph(const struct show *o, const mop_spec *spec, const m
         status = mop_cli_write_text(mop_str_get(&text), o->output, err);
     } else if (status == MOP_OK) {
         status = mop_cli_write_table(&t, o->format, o->output, err);
-        summary(spec, g);
+        if (status == MOP_OK)
+            summary(spec, g);
     }
     mop_str_release(&text);
     mop_table_release(&t);

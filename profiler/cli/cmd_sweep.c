@@ -38,23 +38,6 @@ static void release(struct typed *t, struct understood *u)
     free(u->batches);
 }
 
-static mop_status take_backends(const struct typed *t, struct understood *u, mop_err *err)
-{
-    const mop_backend *b;
-    mop_status status = MOP_OK;
-    u->o.backends_named = t->backends != NULL;
-    if (t->backends != NULL) {
-        status = mop_expand(t->backends, &u->backends, err);
-        for (size_t i = 0; i < u->backends.n && status == MOP_OK; i++)
-            if (mop_backend_find(u->backends.items[i], err) == NULL)
-                status = MOP_EINVAL;
-        return status;
-    }
-    for (size_t i = 0; (b = mop_backend_at(i)) != NULL && status == MOP_OK; i++)
-        status = mop_strlist_add(&u->backends, b->id, err);
-    return status;
-}
-
 static mop_status take_numbers(const struct typed *t, struct understood *u, mop_err *err)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -81,7 +64,7 @@ static mop_status understand(const struct typed *t, struct understood *u, mop_er
     struct tm utc;
     mop_status status = mop_specs_expand(t->variants != NULL ? t->variants : "all", &u->specs, err);
     if (status == MOP_OK)
-        status = take_backends(t, u, err);
+        status = mop_cli_backends(t->backends, &u->backends, err);
     if (status == MOP_OK)
         status = take_numbers(t, u, err);
     if (status == MOP_OK)
@@ -92,6 +75,7 @@ static mop_status understand(const struct typed *t, struct understood *u, mop_er
     u->o.n_specs = u->specs.n;
     u->o.backends = (void *)u->backends.items;
     u->o.n_backends = u->backends.n;
+    u->o.backends_named = t->backends != NULL;
     u->o.threads = u->threads;
     u->o.batches = u->batches;
     u->o.device = t->device;
@@ -145,7 +129,9 @@ static mop_status print_results(const char *path, int64_t sweep_id, mop_err *err
         status = mop_table_write(&t, MOP_FORMAT_TABLE, stdout, err);
     if (status == MOP_OK)
         status = mop_rho_table(db, &rho, err);
-    if (status == MOP_OK) {
+    if (status == MOP_OK && rho.n_rows == 0) {
+        printf("\nno Spearman's rho: no row has a clean sample\n");
+    } else if (status == MOP_OK) {
         printf("\nSpearman's rho of the median latency (95 %% bootstrap interval):\n");
         status = mop_table_write(&rho, MOP_FORMAT_TABLE, stdout, err);
     }
@@ -153,6 +139,17 @@ static mop_status print_results(const char *path, int64_t sweep_id, mop_err *err
     mop_table_release(&rho);
     mop_db_close(db);
     return status;
+}
+
+static int interrupted(const mop_sweep_outcome *outcome, const char *path)
+{
+    if (outcome->sweep_id == 0 && !outcome->is_resumed)
+        mop_cli_note("interrupted before the first pass; nothing was stored");
+    else
+        mop_cli_note("interrupted; every finished pass is in %s; `moprof sweep --resume` with the "
+                     "same options goes on",
+                     path);
+    return MOP_EXIT_INTERRUPTED;
 }
 
 static int measured(const struct understood *u, const struct typed *t, const mop_sweep_world *world)
@@ -164,19 +161,17 @@ static int measured(const struct understood *u, const struct typed *t, const mop
     mop_sweep_events events = mop_sweep_view_events(&view);
     mop_sweep_outcome outcome = {0};
     mop_err err = {0}, closing = {0};
-    mop_status status = mop_sweep_run(&u->o, world, &sink, &events, &outcome, &err);
-    mop_status closed = mop_store_close(store.store, &closing);
+    mop_status closed, status = mop_sweep_store_open(&store, &err);
+    if (status == MOP_OK)
+        status = mop_sweep_run(&u->o, world, &sink, &events, &outcome, &err);
+    closed = mop_sweep_store_close(&store, &closing);
     mop_sweep_view_release(&view);
     if (status == MOP_OK && closed != MOP_OK)
         return mop_cli_fail(&closing);
     if (status != MOP_OK && status != MOP_EINTR)
         return mop_cli_fail(&err);
-    if (status == MOP_EINTR) {
-        mop_cli_note("interrupted; every finished pass is in %s; `moprof sweep --resume` with the "
-                     "same options goes on",
-                     store.path);
-        return MOP_EXIT_INTERRUPTED;
-    }
+    if (status == MOP_EINTR)
+        return interrupted(&outcome, store.path);
     if (print_results(store.path, outcome.sweep_id, &err) != MOP_OK)
         return mop_cli_fail(&err);
     printf("\n%zu of %zu rows measured in %.0f s%s; database: %s\n"
@@ -187,9 +182,14 @@ static int measured(const struct understood *u, const struct typed *t, const mop
         printf("%zu rows have fewer than %d clean samples, because other work ran here meanwhile: "
                "believe no difference between them, and sweep again on a quieter machine\n",
                view.n_noisy, MOP_VIEW_ENOUGH_CLEAN);
-    if (outcome.n_unsatisfied > 0)
-        printf("%u rows have intervals wider than asked for: give them time with --budget\n",
-               (unsigned)outcome.n_unsatisfied);
+    if (view.n_out_of_time > 0)
+        printf("%zu rows have intervals wider than asked for: give them time with --budget\n",
+               view.n_out_of_time);
+    if (view.n_out_of_passes > 0)
+        printf(
+            "%zu rows have intervals wider than asked for after the most passes there are: sweep "
+            "on a quieter machine, or ask for less with --precision\n",
+            view.n_out_of_passes);
     if (outcome.n_failed > 0)
         return outcome.n_done > 0 ? MOP_EXIT_SOME_FAILED : MOP_EXIT_FAILED;
     return MOP_EXIT_DONE;

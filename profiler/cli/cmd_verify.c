@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,10 +15,12 @@ struct typed {
     char *variants, *backends, *threads, *device, *isa, *seed, *format, *output;
 };
 
+enum { MAX_DEVICES = 8 };
+
 /* The open devices of a verification. */
 struct device_list {
-    const mop_backend *backend[8];
-    mop_device *device[8];
+    const mop_backend *backend[MAX_DEVICES];
+    mop_device *device[MAX_DEVICES];
     size_t n;
 };
 
@@ -183,11 +186,10 @@ static mop_status open_devices(const struct typed *o, struct device_list *d, mop
     if (status == MOP_OK && o->threads != NULL)
         status = mop_cli_int("threads", o->threads, 1, 1024, &threads, err);
     choice.threads = (int)threads;
-    if (status == MOP_OK && o->backends != NULL)
-        status = mop_expand(o->backends, &ids, err);
-    for (size_t i = 0; o->backends == NULL && mop_backend_at(i) != NULL && status == MOP_OK; i++)
-        status = mop_strlist_add(&ids, mop_backend_at(i)->id, err);
-    for (size_t i = 0; i < ids.n && i < 8 && status == MOP_OK; i++) {
+    if (status == MOP_OK)
+        status = mop_cli_backends(o->backends, &ids, err);
+    assert(ids.n <= MAX_DEVICES); /* each back end once */
+    for (size_t i = 0; i < ids.n && status == MOP_OK; i++) {
         mop_err why = {0};
         status = mop_cli_open(ids.items[i], &choice, &d->backend[d->n], &d->device[d->n], &why);
         if (status == MOP_OK) {

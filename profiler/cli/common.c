@@ -6,6 +6,25 @@
 #include "profiler/cli/cli.h"
 #include "variants/variant.h"
 
+mop_status mop_cli_backends(const char *text, mop_strlist *ids, mop_err *err)
+{
+    mop_strlist words = {0};
+    const mop_backend *b;
+    mop_status status = MOP_OK;
+    for (size_t i = 0; text == NULL && (b = mop_backend_at(i)) != NULL && status == MOP_OK; i++)
+        status = mop_strlist_add(ids, b->id, err);
+    if (text != NULL)
+        status = mop_expand(text, &words, err);
+    for (size_t i = 0; i < words.n && status == MOP_OK; i++) {
+        if (mop_backend_find(words.items[i], err) == NULL)
+            status = MOP_EINVAL;
+        else if (!mop_strlist_has(ids, words.items[i]))
+            status = mop_strlist_add(ids, words.items[i], err);
+    }
+    mop_strlist_release(&words);
+    return status;
+}
+
 mop_status mop_cli_open(const char *id, const mop_device_choice *choice,
                         const mop_backend **backend, mop_device **device, mop_err *err)
 {

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,14 +36,24 @@ static void print_help(FILE *to)
 
 static int unknown_command(const char *word)
 {
-    const char *names[N_COMMANDS];
+    const char *names[N_COMMANDS + 2] = {"--help", "--version"};
     const char *near;
     for (int i = 0; i < N_COMMANDS; i++)
-        names[i] = commands[i].name;
-    near = mop_nearest(word, names, N_COMMANDS);
+        names[i + 2] = commands[i].name;
+    near = mop_nearest(word, names, N_COMMANDS + 2);
     if (near != NULL)
         return mop_cli_usage("there is no command '%s'; the nearest is '%s'", word, near);
     return mop_cli_usage("there is no command '%s'; `moprof --help` lists them", word);
+}
+
+/* What was printed is only done once it has arrived; a failure told already is not told again. */
+static int flushed(int code)
+{
+    int is_bad = fflush(stdout) != 0 || ferror(stdout);
+    if (!is_bad || code != MOP_EXIT_DONE)
+        return code;
+    mop_cli_note("cannot write to standard output: %s", strerror(errno != 0 ? errno : EIO));
+    return MOP_EXIT_FAILED;
 }
 
 int main(int argc, const char **argv)
@@ -53,17 +64,22 @@ int main(int argc, const char **argv)
         return MOP_EXIT_USAGE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+        (strcmp(argv[1], "help") == 0 && argc == 2)) {
         print_help(stdout);
-        return MOP_EXIT_DONE;
+        return flushed(MOP_EXIT_DONE);
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("moprof %s, compiler %s, shaders %016llx\n", mop_build_id(), mop_build_compiler(),
                (unsigned long long)mop_build_shader_hash());
-        return MOP_EXIT_DONE;
+        return flushed(MOP_EXIT_DONE);
+    }
+    if (strcmp(argv[1], "help") == 0) {
+        const char *const help[] = {argv[2], "--help"};
+        memcpy(argv + 1, help, sizeof help);
+        argc = 3;
     }
     for (int i = 0; i < N_COMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return flushed(commands[i].run(argc - 1, argv + 1));
     return unknown_command(argv[1]);
 }

@@ -10,6 +10,7 @@
 
 #include "kernels/cpu/isa.h"
 #include "profiler/base/alloc.h"
+#include "profiler/base/str.h"
 #include "profiler/cli/cli.h"
 #include "variants/variant.h"
 
@@ -101,16 +102,16 @@ static mop_status with_environment(const struct poptOption *options, int argc, c
     mop_status status = mop_strlist_add(out, argv[0], err);
     for (const struct poptOption *o = options; o->longName != NULL && status == MOP_OK; o++) {
         const char *value = env_twin(o);
-        char text[1024];
-        int n;
-        if (value == NULL || on_command_line(o, argc, argv))
+        bool is_switch = (o->argInfo & POPT_ARG_MASK) == POPT_ARG_NONE;
+        mop_str text = {0};
+        if (value == NULL || on_command_line(o, argc, argv) ||
+            (is_switch && strcmp(value, "0") == 0))
             continue;
-        if ((o->argInfo & POPT_ARG_MASK) == POPT_ARG_NONE)
-            n = strcmp(value, "0") != 0 ? snprintf(text, sizeof text, "--%s", o->longName) : 0;
-        else
-            n = snprintf(text, sizeof text, "--%s=%s", o->longName, value);
-        if (n > 0 && n < (int)sizeof text)
-            status = mop_strlist_add(out, text, err);
+        mop_str_addf(&text, is_switch ? "--%s" : "--%s=%s", o->longName, value);
+        status = mop_str_status(&text, err);
+        if (status == MOP_OK)
+            status = mop_strlist_add(out, mop_str_get(&text), err);
+        mop_str_release(&text);
     }
     for (int i = 1; i < argc && status == MOP_OK; i++)
         status = mop_strlist_add(out, argv[i], err);
@@ -232,7 +233,7 @@ mop_status mop_cli_time(const char *option, const char *text, uint64_t *ns, mop_
     char *end = NULL;
     double v = strtod(text, &end);
     for (size_t i = 0; i < sizeof units / sizeof units[0] && end != text; i++) {
-        if (strcmp(end, units[i].unit) == 0 && v > 0 && v * units[i].ns <= 1e18) {
+        if (strcmp(end, units[i].unit) == 0 && v * units[i].ns >= 1 && v * units[i].ns <= 1e18) {
             *ns = (uint64_t)(v * units[i].ns);
             return MOP_OK;
         }
@@ -245,18 +246,23 @@ mop_status mop_cli_int_list(const char *option, const char *text, long lo, long 
                             size_t *n, mop_err *err)
 {
     mop_strlist words = {0};
+    size_t used = 0;
     int *v = NULL;
     mop_status status = mop_expand(text, &words, err);
     if (status == MOP_OK && (v = mop_calloc(words.n, sizeof *v, err)) == NULL)
         status = MOP_ENOMEM;
     for (size_t i = 0; i < words.n && status == MOP_OK; i++) {
+        size_t k = 0;
         long x = 0;
         status = mop_cli_int(option, words.items[i], lo, hi, &x, err);
-        v[i] = (int)x;
+        while (k < used && v[k] != (int)x)
+            k++;
+        v[k] = (int)x;
+        used += k == used;
     }
     if (status == MOP_OK) {
         *out = v;
-        *n = words.n;
+        *n = used;
         v = NULL;
     }
     free(v);

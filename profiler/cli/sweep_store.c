@@ -1,17 +1,27 @@
 #include "profiler/cli/sweep_store.h"
 
 #include <stddef.h>
+#include <unistd.h>
 
-static mop_status ready(mop_sweep_store *s, mop_err *err)
+mop_status mop_sweep_store_open(mop_sweep_store *s, mop_err *err)
 {
-    return s->store != NULL ? MOP_OK : mop_store_open(s->path, &s->store, err);
+    s->is_new = access(s->path, F_OK) != 0;
+    return mop_store_open(s->path, &s->store, err);
+}
+
+mop_status mop_sweep_store_close(mop_sweep_store *s, mop_err *err)
+{
+    bool is_mine = s->store != NULL && s->is_new && !s->holds_sweep;
+    mop_status status = mop_store_close(s->store, err);
+    s->store = NULL;
+    if (is_mine)
+        (void)unlink(s->path); /* an empty database that stays is only untidy */
+    return status;
 }
 
 static mop_status begin_plan(void *ctx, const mop_sweep_record *sweep, int64_t *id, mop_err *err)
 {
-    mop_sweep_store *s = ctx;
-    mop_status status = ready(s, err);
-    return status == MOP_OK ? mop_store_begin_plan(s->store, sweep, id, err) : status;
+    return mop_store_begin_plan(((mop_sweep_store *)ctx)->store, sweep, id, err);
 }
 
 static mop_status put_device(void *ctx, const mop_device_record *device, int64_t *id, mop_err *err)
@@ -34,7 +44,10 @@ static mop_status put_measurement(void *ctx, int64_t sweep_id, mop_measurement_r
 
 static mop_status commit_plan(void *ctx, mop_err *err)
 {
-    return mop_store_commit_plan(((mop_sweep_store *)ctx)->store, err);
+    mop_sweep_store *s = ctx;
+    mop_status status = mop_store_commit_plan(s->store, err);
+    s->holds_sweep = s->holds_sweep || status == MOP_OK;
+    return status;
 }
 
 static void abort_plan(void *ctx)
@@ -77,11 +90,10 @@ static mop_status resume(void *ctx, uint64_t plan_hash, mop_sweep_history *out, 
 {
     mop_sweep_store *s = ctx;
     mop_resume r = {0};
-    mop_status status = ready(s, err);
-    if (status == MOP_OK)
-        status = mop_store_resume(s->store, plan_hash, &r, err);
+    mop_status status = mop_store_resume(s->store, plan_hash, &r, err);
     if (status != MOP_OK)
         return status;
+    s->holds_sweep = s->holds_sweep || r.sweep_id != 0;
     *out = (mop_sweep_history){
         .sweep_id = r.sweep_id,
         .seed = r.seed,

@@ -121,8 +121,12 @@ static void pass_done(void *ctx, uint32_t passes, uint32_t satisfied, uint64_t e
 static void finished(void *ctx, const mop_sweep_row *rows, size_t n_rows)
 {
     mop_sweep_view *v = ctx;
-    for (size_t i = 0; i < n_rows; i++)
-        v->n_noisy += rows[i].n > 0 && rows[i].n_clean < MOP_VIEW_ENOUGH_CLEAN;
+    for (size_t i = 0; i < n_rows; i++) {
+        bool is_noisy = rows[i].n_clean < MOP_VIEW_ENOUGH_CLEAN;
+        v->n_noisy += rows[i].n > 0 && is_noisy;
+        v->n_out_of_time += !is_noisy && rows[i].record.stop == MOP_STOP_BUDGET;
+        v->n_out_of_passes += !is_noisy && rows[i].record.stop == MOP_STOP_PASSES;
+    }
     if (v->is_quiet)
         return;
     for (size_t i = 0; i < n_rows && i < v->n_rows; i++)

@@ -64,7 +64,8 @@ static void help_is_offered_on_every_level(void **state)
     EXPECT({"$MOPROF", 2, "usage: moprof COMMAND"},
            {"$MOPROF --help", 0, "moprof sweep --variants all"},
            {"$MOPROF --version", 0, "shaders"}, {"$MOPROF sweep --help", 0, "--precision"},
-           {"$MOPROF query -h", 0, "--format"});
+           {"$MOPROF query -h", 0, "--format"}, {"$MOPROF help sweep", 0, "--precision"},
+           {"$MOPROF help swep", 2, "'sweep'"}, {"$MOPROF --verion", 2, "'--version'"});
     EXPECT({"for c in sweep profile list show verify query report export import devices; do "
             "$MOPROF $c --help | grep -q usage: || exit 1; done; echo all",
             0, "all"});
@@ -91,10 +92,27 @@ static void numbers_out_of_range_are_refused_with_the_range(void **state)
            {"$MOPROF sweep --threads 100000", 2, "from 1 to"},
            {"$MOPROF sweep --batch x", 2, "from 1 to"},
            {"$MOPROF sweep --precision 7", 2, "from 0.0001 to 0.5"},
-           {"$MOPROF sweep --budget soon", 2, "90s"}, {"$MOPROF sweep --seed -4", 2, "--seed"},
-           {"$MOPROF show mobileone-s0@7", 2, "7"},
+           {"$MOPROF sweep --budget soon", 2, "90s"}, {"$MOPROF sweep --budget 1e-12", 2, "90s"},
+           {"$MOPROF sweep --seed -4", 2, "--seed"}, {"$MOPROF show mobileone-s0@7", 2, "7"},
            {"$MOPROF show cnn30+branches=99", 2, "branches"});
     EXPECT({"test ! -e moprof.db && echo clean", 0, "clean"});
+}
+
+static void what_is_named_twice_is_swept_once(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF sweep --variants cnn30@32,cnn30@32 --backends cpu,cpu --threads 1,1 "
+            "--batch 2,2 --dry-run",
+            0, "1 rows"});
+}
+
+static void an_environment_twin_may_be_long(void **state)
+{
+    (void)state;
+    EXPECT({"MOPROF_VARIANTS=$(printf 'mobileone-s0@32,%.0s' $(seq 200))resnet18@32 "
+            "$MOPROF sweep --backends cpu --dry-run",
+            0, "resnet18@32"},
+           {"MOPROF_DRY_RUN=0 MOPROF_FORMAT=csv $MOPROF list cnn30 --format=json", 0, "[\n"});
 }
 
 static void show_and_list_print_exact_counts(void **state)
@@ -117,6 +135,8 @@ static void output_files_are_written_whole_or_not_at_all(void **state)
            {"$MOPROF list -o /nonexistent/v.csv", 1, "/nonexistent/v.csv"},
            {"$MOPROF list -f csv -o /dev/full", 1, "No space left"},
            {"$MOPROF list -f csv > /dev/full", 1, "No space left"},
+           {"$MOPROF --help > /dev/full", 1, "No space left"},
+           {"$MOPROF sweep --variants cnn30@32 --dry-run > /dev/full", 1, "No space left"},
            {"test -c /dev/full && ls v.csv*", 0, "v.csv"});
 }
 
@@ -132,23 +152,40 @@ static void foreign_databases_are_refused_and_left_alone(void **state)
         {"test ! -e r.html && echo clean", 0, "clean"});
 }
 
+/* Building and checking the networks of a sweep takes minutes. */
+static void a_database_that_cannot_be_written_is_told_before_the_work(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF sweep --variants cnn30@32 --db /nonexistent/a.db 2>said", 1, ""},
+           {"grep -c plan said", 1, "0"}, {"cat said", 0, "/nonexistent/a.db"},
+           {"flock held.db.lock $MOPROF sweep --variants cnn30@32 --db held.db 2>said", 1, ""},
+           {"grep -c plan said", 1, "0"}, {"cat said", 0, "held.db is being written by"},
+           {"test ! -e held.db && echo clean", 0, "clean"});
+}
+
 static void a_sweep_stores_what_query_report_and_export_read(void **state)
 {
     (void)state;
-    EXPECT({"$MOPROF sweep --variants mobileone-s0@32,cnn30@32,mobilenetv2-1.0@32 --backends cpu "
-            "--precision 0.5 --budget 2m --db a.db",
-            0, "next: moprof report"},
-           {"$MOPROF query 'SELECT count(*) AS c FROM result' --db a.db -f csv", 0, "c\n3"},
-           {"$MOPROF query latency --db a.db -f md", 0, "mobileone-s0@32"},
-           {"$MOPROF query 'DELETE FROM sample' --db a.db", 2, "moprof:"},
-           {"$MOPROF query 'SELECT nosuch FROM result' --db a.db", 2, "nosuch"},
-           {"$MOPROF report --db a.db -o a.html && head -c 15 a.html", 0, "<!"},
-           {"$MOPROF report --db a.db -o a.md && head -3 a.md", 0, "#"},
-           {"$MOPROF report --db a.db -o a.pdf", 2, ".html"},
-           {"$MOPROF export --db a.db -o a.csv && $MOPROF import a.csv --db b.db && "
-            "$MOPROF export --db b.db -o b.csv && cmp a.csv b.csv && echo same",
-            0, "same"},
-           {"ls a.db*", 0, "a.db\n"});
+    EXPECT(
+        {"$MOPROF sweep --variants mobileone-s0@32,cnn30@32,mobilenetv2-1.0@32 --backends cpu "
+         "--precision 0.5 --budget 2m --db a.db",
+         0, "next: moprof report"},
+        {"$MOPROF query 'SELECT count(*) AS c FROM result' --db a.db -f csv", 0, "c\n3"},
+        {"$MOPROF query latency --db a.db -f md", 0, "mobileone-s0@32"},
+        {"$MOPROF query 'DELETE FROM sample' --db a.db", 2, "moprof:"},
+        {"$MOPROF query 'SELECT nosuch FROM result' --db a.db", 2, "nosuch"},
+        {"$MOPROF report --db a.db -o a.html && head -c 15 a.html", 0, "<!"},
+        {"$MOPROF report --db a.db -o a.md && head -3 a.md", 0, "#"},
+        {"$MOPROF report --db a.db -o a.pdf", 2, ".html"},
+        {"$MOPROF report --db a.db -o b.html --layers cnn31", 2, "cnn30"},
+        {"test ! -e b.html && echo clean", 0, "clean"},
+        {"$MOPROF report --db a.db -o b.md --layers cnn30@32x32 && ! grep 'no layer times' b.md && "
+         "echo shown",
+         0, "shown"},
+        {"$MOPROF export --db a.db -o a.csv && $MOPROF import a.csv --db b.db && "
+         "$MOPROF export --db b.db -o b.csv && cmp a.csv b.csv && echo same",
+         0, "same"},
+        {"ls a.db*", 0, "a.db\n"});
 }
 
 static void a_dry_run_prints_the_plan_and_writes_nothing(void **state)
@@ -222,9 +259,12 @@ int main(void)
         cmocka_unit_test(help_is_offered_on_every_level),
         cmocka_unit_test(wrong_words_name_the_nearest_right_one),
         cmocka_unit_test(numbers_out_of_range_are_refused_with_the_range),
+        cmocka_unit_test(what_is_named_twice_is_swept_once),
+        cmocka_unit_test(an_environment_twin_may_be_long),
         cmocka_unit_test(show_and_list_print_exact_counts),
         cmocka_unit_test(output_files_are_written_whole_or_not_at_all),
         cmocka_unit_test(foreign_databases_are_refused_and_left_alone),
+        cmocka_unit_test(a_database_that_cannot_be_written_is_told_before_the_work),
         cmocka_unit_test(a_sweep_stores_what_query_report_and_export_read),
         cmocka_unit_test(a_dry_run_prints_the_plan_and_writes_nothing),
         cmocka_unit_test(an_interrupted_sweep_goes_on_where_it_stopped),
