@@ -21,7 +21,7 @@ MOP_INLINE vf vector_run(const float *coef, int32_t pieces, int64_t c, vf x, int
 {
     vf y = vf_set1(-INFINITY);
     for (int32_t k = 0; k < pieces; k++, coef += 2 * c)
-        y = vf_max(vf_load_part(coef, lanes) * x + vf_load_part(coef + c, lanes), y);
+        y = vf_max_nan(vf_load_part(coef, lanes) * x + vf_load_part(coef + c, lanes), y);
     return y;
 }
 

@@ -26,7 +26,7 @@ MOP_INLINE vf vector_run(const mop_op_inst *inst, const float *coef, const float
             sum += vf_load_part(coef, lanes) * vf_load_part(x + shift, lanes);
             shift = shift + step < c ? shift + step : shift + step - c;
         }
-        y = vf_max(sum, y);
+        y = vf_max_nan(sum, y);
     }
     return y;
 }

@@ -15,7 +15,7 @@ MOP_INLINE vf window_run(const pool_window *p, int64_t c, int lanes)
     for (int64_t y = 0; y < p->h; y++) {
         for (int64_t x = 0; x < p->w; x++) {
             const vf v = vf_load_part(p->in + y * p->row + x * p->c + c, lanes);
-            acc = p->kind == MOP_POOL_MAX ? vf_max(v, acc) : acc + v;
+            acc = p->kind == MOP_POOL_MAX ? vf_max_nan(v, acc) : acc + v;
         }
     }
     return p->kind == MOP_POOL_MAX ? acc : acc * vf_set1(1.0f / (float)(p->h * p->w));

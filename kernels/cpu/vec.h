@@ -177,6 +177,17 @@ MOP_INLINE vf vf_from_bits(vi a)
     return r;
 }
 
+/* The larger, NaN where either is: for maxima over data, which must not lose one. */
+MOP_INLINE vf vf_max_nan(vf a, vf b)
+{
+#if MOP_VL == 1
+    return a > b || a != a ? a : b;
+#else
+    const vi mask = (vi)(a > b) | (vi)(a != a);
+    return vf_from_bits((vf_bits(a) & mask) | (vf_bits(b) & ~mask));
+#endif
+}
+
 MOP_INLINE vf vf_abs(vf a)
 {
     return vf_from_bits(vf_bits(a) & 0x7fffffff);

@@ -58,7 +58,7 @@ static void reference(const mop_ref_args *args)
             double v = (alpha + lambda_a * (2 * sa - 1)) * x + lambda_b * (2 * sb - 1);
             double mag =
                 (alpha + lambda_a * (2 * fabs(sa) + 1)) * fabs(x) + lambda_b * (2 * fabs(sb) + 1);
-            y = v > y ? v : y;
+            y = v > y || isnan(v) ? v : y;
             worst = mag > worst ? mag : worst;
         }
         args->out[i] = y;

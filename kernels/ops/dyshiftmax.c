@@ -62,7 +62,7 @@ static void reference(const mop_ref_args *args)
                 sum += (alpha + 2 * lambda * (t - 0.5)) * v;
                 mag += (alpha + 2 * lambda * (fabs(t) + 0.5)) * fabs(v);
             }
-            y = sum > y ? sum : y;
+            y = sum > y || isnan(sum) ? sum : y;
             worst = mag > worst ? mag : worst;
         }
         args->out[i] = y;

@@ -1,5 +1,5 @@
 /* Maximum or average over square windows. Padding never wins a maximum and never counts in an
- * average: the divisor is the number of values in the window. */
+ * average: the divisor is the number of values in the window. A NaN in a window comes out. */
 #include <math.h>
 
 #include "kernels/ops/ops.h"
@@ -59,7 +59,7 @@ static void reference(const mop_ref_args *args)
             double v = x[((h0 + t / (w1 - w0)) * in.w + w0 + t % (w1 - w0)) * in.c];
             sum += v;
             mag += fabs(v);
-            max = v > max ? v : max;
+            max = v > max || isnan(v) ? v : max;
         }
         args->out[i] = p->kind == MOP_POOL_MAX ? max : sum / (double)count;
         if (args->bound != NULL)

@@ -154,15 +154,11 @@ static bool run_slices(trial *t, mop_rng *rng)
     return true;
 }
 
-/* Largest |error| / bound of t->merged; infinite for a NaN or an error where the bound is 0. */
-static double worst_error(const trial *t)
+/* The operator in float64 on the trial's inputs: out[n_out] and bound[n_out]. */
+static void reference_of(const trial *t, double *out, double *bound)
 {
-    double *in[MOP_MAX_IN] = {0}, worst = 0;
-    double *out = mop_calloc(t->n_out, sizeof(double), NULL);
-    double *bound = mop_calloc(t->n_out, sizeof(double), NULL);
+    double *in[MOP_MAX_IN] = {0};
     mop_ref_args ref = {.inst = &t->inst, .out = out, .bound = bound};
-    assert_non_null(out);
-    assert_non_null(bound);
     for (uint32_t i = 0; i < t->inst.n_in; i++) {
         const size_t n = (size_t)mop_shape_elems(t->inst.in[i]);
         const float *x = t->in[i].data;
@@ -175,13 +171,23 @@ static double worst_error(const trial *t)
     for (int i = 0; i < MOP_MAX_WEIGHTS; i++)
         ref.w[i] = t->w[i].data;
     mop_op_reference(&ref);
+    for (int i = 0; i < MOP_MAX_IN; i++)
+        free(in[i]);
+}
+
+/* Largest |error| / bound of t->merged; infinite for a NaN or an error where the bound is 0. */
+static double worst_error(const trial *t)
+{
+    double *out = mop_calloc(t->n_out, sizeof(double), NULL), worst = 0;
+    double *bound = mop_calloc(t->n_out, sizeof(double), NULL);
+    assert_non_null(out);
+    assert_non_null(bound);
+    reference_of(t, out, bound);
     for (size_t j = 0; j < t->n_out; j++) {
         const double err = fabs((double)t->merged[j] - out[j]);
         const double ratio = err == 0 ? 0 : err <= bound[j] ? err / bound[j] : INFINITY;
         worst = ratio > worst ? ratio : worst;
     }
-    for (int i = 0; i < MOP_MAX_IN; i++)
-        free(in[i]);
     free(out);
     free(bound);
     return worst;
@@ -230,6 +236,42 @@ static void every_kernel_agrees_with_the_reference_within_its_bound(void **state
         }
         printf("%s/%s: %zu cases, worst error %.3f of its bound\n", kernels[k]->name,
                mop_isa_name(kernels[k]->isa), mop_kernel_cases(kernels[k]), worst);
+    }
+}
+
+/* One NaN in the first input comes out of a kernel where the reference lets it out, and nowhere
+ * else: neither a clamp nor a maximum may turn it into a number. */
+static void a_nan_comes_out_where_the_reference_has_one(void **state)
+{
+    const uint64_t seed = seed_of_run();
+    size_t n;
+    const mop_cpu_kernel *const *kernels = mop_cpu_kernels(&n);
+    (void)state;
+    printf("seed %llu\n", (unsigned long long)seed);
+    for (size_t k = 0; k < n; k++) {
+        size_t seen = 0;
+        if ((mop_isa_detect() & 1u << kernels[k]->isa) == 0)
+            continue;
+        for (size_t i = 0; i < mop_kernel_cases(kernels[k]); i += 5) {
+            mop_rng rng;
+            mop_rng_init(&rng, seed, i);
+            const mop_op_inst inst = mop_kernel_case(kernels[k], i, &rng);
+            trial t = trial_make(kernels[k], &inst, &rng);
+            double *want = mop_calloc(2 * t.n_out, sizeof *want, NULL);
+            const float *out = t.out.data;
+            assert_non_null(want);
+            ((float *)t.in[0].data)[mop_rng_below(&rng, (uint64_t)mop_shape_elems(inst.in[0]))] =
+                NAN;
+            run_slice(&t, 0, kernels[k]->units(&inst));
+            reference_of(&t, want, want + t.n_out);
+            for (size_t j = 0; j < t.n_out; j++) {
+                expect(!isnan(out[j]) == !isnan(want[j]), "a NaN is lost or made", &t, seed);
+                seen += isnan(want[j]) != 0;
+            }
+            free(want);
+            trial_free(&t);
+        }
+        assert_true(seen > 0);
     }
 }
 
@@ -371,6 +413,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_operator_has_a_kernel_at_every_mask),
         cmocka_unit_test(activations_keep_their_stated_errors),
         cmocka_unit_test(activations_pass_nan),
+        cmocka_unit_test(a_nan_comes_out_where_the_reference_has_one),
         cmocka_unit_test(every_kernel_agrees_with_the_reference_within_its_bound),
         cmocka_unit_test(avx2_kernels_were_run),
         cmocka_unit_test(avx512_kernels_were_run),
