@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SIZES = 7 };
+/* WIDE cases have more channels than any kernel takes in one piece. */
+enum { SIZES = 7, WIDE = 3, WIDE_CHANNELS = 1030 };
 
 static int32_t pick(mop_rng *rng, const int32_t *list, size_t n)
 {
@@ -25,9 +26,9 @@ size_t mop_kernel_cases(const mop_cpu_kernel *kernel)
 {
     (void)kernel; /* each has the same number */
 #if defined(__SANITIZE_ADDRESS__)
-    return SIZES * SIZES;
+    return SIZES * SIZES + WIDE;
 #else
-    return 2 * SIZES * SIZES;
+    return 2 * SIZES * SIZES + WIDE;
 #endif
 }
 
@@ -131,6 +132,10 @@ mop_op_inst mop_kernel_case(const mop_cpu_kernel *kernel, size_t i, mop_rng *rng
         if (i >= SIZES * SIZES) {
             w = 1 + (int32_t)mop_rng_below(rng, (uint64_t)kernel->tile.w * 4 + 3);
             c = 1 + (int32_t)mop_rng_below(rng, (uint64_t)kernel->tile.c * 4 + 3);
+        }
+        if (i + WIDE >= mop_kernel_cases(kernel)) {
+            w = 3;
+            c = WIDE_CHANNELS + (int32_t)i % 2;
         }
         inst.in[0] = (mop_shape){PICK(rng, 1, 1, 2, 3), PICK(rng, 1, 2, 3, 5, 7, 12), w, c};
         draw_params(&inst, c, rng);
