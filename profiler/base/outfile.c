@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { TEMP_STEM = 4080 }; /* longest path: the temporary name adds 7 characters and the NUL */
+
 static mop_status cannot(const mop_outfile *o, int cause, mop_err *err)
 {
     if (o->path[0] == '\0')
@@ -30,14 +32,15 @@ mop_status mop_outfile_open(mop_outfile *o, const char *path, mop_err *err)
     *o = (mop_outfile){.f = stdout};
     if (path == NULL || strcmp(path, "-") == 0)
         return MOP_OK;
-    if (snprintf(o->path, sizeof o->path, "%s", path) >= (int)sizeof o->path - 8)
+    if (snprintf(o->path, sizeof o->path, "%s", path) > TEMP_STEM)
         return mop_fail(err, MOP_EINVAL, "the path '%.60s...' is too long", path);
     exists = stat(path, &st) == 0;
     if (exists && !S_ISREG(st.st_mode)) {
         o->f = fopen(path, "w");
         return o->f != NULL ? MOP_OK : cannot(o, errno, err);
     }
-    (void)snprintf(o->temp, sizeof o->temp, "%.4080s.XXXXXX", path); /* length checked above */
+    (void)snprintf(o->temp, sizeof o->temp, "%.*s.XXXXXX", TEMP_STEM,
+                   path); /* length checked above */
     fd = mkstemp(o->temp);
     o->f = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (o->f == NULL) {
