@@ -114,12 +114,74 @@ static void maps_have_the_sizes_of_the_paper(void **state)
     mop_graph_free(g);
 }
 
+/* What the counts of golden.def cannot see: which functions there are, and what they are put on. */
+typedef struct definition {
+    const char *spec;
+    mop_act act;
+    size_t acts, sigmoids, adds; /* nodes of act, of sigmoid, sums */
+    size_t adds_with_act;        /* sums that an activation reads: residuals before it */
+} definition;
+
+static const definition definitions[] = {
+    {"mobilenetv1-1.0:train", MOP_ACT_RELU6, 27, 0, 0, 0},
+    {"mobilenetv2-1.0:train", MOP_ACT_RELU6, 35, 0, 10, 0}, /* linear bottlenecks */
+    {"resnet18:train", MOP_ACT_RELU, 17, 0, 8, 8},
+    {"cnn30:train", MOP_ACT_RELU, 30, 0, 0, 0},
+    {"cnn30+skip", MOP_ACT_RELU, 30, 0, 25, 25}, /* all layers but the first of each stage */
+    {"mobileone-s0", MOP_ACT_RELU, 43, 0, 0, 0},
+    {"mobileone-s0+skip", MOP_ACT_RELU, 43, 0, 17, 17},
+    {"mobileone-s0+se", MOP_ACT_RELU, 43 + 43, 43, 0, 0},
+    {"mobileone-s4", MOP_ACT_RELU, 43 + 12, 12, 0, 0},
+};
+
+static void networks_activate_and_add_where_their_papers_say(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof definitions / sizeof definitions[0]; i++) {
+        const definition *want = &definitions[i];
+        mop_graph *g = graph_of(want->spec, 1);
+        definition is = {.spec = want->spec, .act = want->act};
+        for (uint32_t k = 1; k < g->n_nodes; k++) {
+            const mop_node *node = &g->nodes[k];
+            const mop_op_inst *inst = &node->inst;
+            bool is_act = inst->op == MOP_OP_ACT;
+            is.acts += is_act && inst->params.act == want->act;
+            is.sigmoids += is_act && inst->params.act == MOP_ACT_SIGMOID;
+            is.adds += inst->op == MOP_OP_ADD;
+            is.adds_with_act += is_act && g->nodes[node->in[0]].inst.op == MOP_OP_ADD;
+            if (is_act && inst->params.act != want->act && inst->params.act != MOP_ACT_SIGMOID)
+                fail_msg("%s: '%s' is %s", want->spec, node->name, mop_act_name(inst->params.act));
+            if (inst->op == MOP_OP_BATCHNORM)
+                assert_true(inst->params.u.bn.eps == 1e-5f);
+        }
+        print_message("%s\n", want->spec);
+        assert_int_equal(is.acts, want->acts);
+        assert_int_equal(is.sigmoids, want->sigmoids);
+        assert_int_equal(is.adds, want->adds);
+        assert_int_equal(is.adds_with_act, want->adds_with_act);
+        mop_graph_free(g);
+    }
+}
+
+static void the_stem_of_resnet_takes_a_maximum(void **state)
+{
+    mop_graph *g = graph_of("resnet18", 1);
+    const mop_op_inst *pool = &g->nodes[3].inst;
+    (void)state;
+    assert_int_equal(pool->op, MOP_OP_POOL);
+    assert_int_equal(pool->params.u.pool.kind, MOP_POOL_MAX);
+    assert_true(mop_shape_equal(pool->out, (mop_shape){1, 56, 56, 64}));
+    mop_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_equal_the_golden_rows),
         cmocka_unit_test(work_grows_with_the_batch_and_parameters_do_not),
         cmocka_unit_test(maps_have_the_sizes_of_the_paper),
+        cmocka_unit_test(networks_activate_and_add_where_their_papers_say),
+        cmocka_unit_test(the_stem_of_resnet_takes_a_maximum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
