@@ -1,6 +1,8 @@
 # moprof: `make help` lists the targets.
 CONFIG ?= release
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 PREFIX ?= /usr/local
 DESTDIR ?=
 B := build/$(CONFIG)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The rules of docs/architecture.md that a machine can check. Prints each offence; exit 1 if any.
 #   1. include order of the rooms   2. file and function sizes   3. formatting   4. symbols keep the
-#   prefix   5. static analysis by cppcheck and clang-tidy where they are installed
+#   prefix   5. static analysis by cppcheck
 cd "$(dirname "$0")/.." || exit 1
 bad=0
 say() { echo "lint: $1"; bad=1; }

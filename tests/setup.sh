@@ -2,7 +2,7 @@
 # Installs what the build, the tests and the reports need, by Debian package name; as root or through
 # sudo, without questions. Chromium is only for looking at reports and stays optional.
 set -e
-packages="build-essential make gcc clang clang-format clang-tidy cppcheck pkg-config
+packages="build-essential make gcc clang clang-format cppcheck pkg-config
 libsqlite3-dev libcsv-dev libjansson-dev libpopt-dev libcmocka-dev libpthreadpool-dev libcpuinfo-dev
 libvulkan-dev glslc mesa-vulkan-drivers vulkan-validationlayers sqlite3"
 command -v npm >/dev/null 2>&1 || packages="$packages npm"

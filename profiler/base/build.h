@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* Version control state at build time ("1a2b3c4", "-dirty" after a local change), or "unversioned". */
+/* Version control state at build time ("1a2b3c4", "-dirty" after a local change), or "unversioned".
+ */
 const char *mop_build_id(void);
 
 /* "gcc 12.2.0". */

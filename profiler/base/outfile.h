@@ -12,9 +12,9 @@ typedef struct mop_outfile {
     char temp[4096]; /* where it is until then; "" if path is a device, pipe or standard output */
 } mop_outfile;
 
-/* Opens path for writing (NULL or "-": standard output). The old file stays as it is until _commit. A
- * path that exists and is no regular file (/dev/null, a pipe) is written directly. MOP_EIO with the
- * path. */
+/* Opens path for writing (NULL or "-": standard output). The old file stays as it is until _commit.
+ * A path that exists and is no regular file (/dev/null, a pipe) is written directly. MOP_EIO with
+ * the path. */
 mop_status mop_outfile_open(mop_outfile *o, const char *path, mop_err *err);
 
 /* Flushes, syncs and puts the file in place; on failure the old file is as it was. */
