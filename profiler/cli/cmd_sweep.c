@@ -156,8 +156,7 @@ static int measured(const struct understood *u, const struct typed *t, const mop
 {
     mop_sweep_store store = {.path = mop_cli_db(t->db)};
     mop_record_sink sink = mop_sweep_store_sink(&store);
-    mop_sweep_view view = {.is_quiet = t->quiet != 0,
-                           .precision = u->o.precision > 0 ? u->o.precision : 0.01};
+    mop_sweep_view view = {.is_quiet = t->quiet != 0};
     mop_sweep_events events = mop_sweep_view_events(&view);
     mop_sweep_outcome outcome = {0};
     mop_err err = {0}, closing = {0};

@@ -76,21 +76,19 @@ static void prepared(void *ctx, const mop_sweep_row *row, size_t index, size_t n
 
 static void print_row(mop_sweep_view *v, const mop_sweep_row *r)
 {
-    double half = 50.0 * (r->high_ns - r->low_ns) / r->median_ns;
+    char interval[64] = "too few passes", half[16] = "";
+    if (isfinite(r->low_ns) && isfinite(r->high_ns)) { /* both fit, or are cut */
+        (void)snprintf(interval, sizeof interval, "[%10.3f, %10.3f]", r->low_ns / 1e6,
+                       r->high_ns / 1e6);
+        (void)snprintf(half, sizeof half, "%.2f%%", 50 * (r->high_ns - r->low_ns) / r->median_ns);
+    }
     clear_line(v);
     if (!v->header_printed)
-        fprintf(stderr, "%-34s %-7s %3s %12s %25s %7s %9s\n", "variant", "backend", "thr",
+        fprintf(stderr, "%-34s %-7s %3s %12s %24s %7s %9s\n", "variant", "backend", "thr",
                 "median ms", "95 % interval", "+-", "clean");
     v->header_printed = true;
-    fprintf(stderr, "%-34s %-7s %3d %12.3f [%10.3f, %10.3f] %6.2f%% %4" PRIu32 "/%-4" PRIu32 "\n",
-            r->variant, r->backend, r->threads, r->median_ns / 1e6, r->low_ns / 1e6,
-            r->high_ns / 1e6, half, r->n_clean, r->n);
-}
-
-static bool is_settled(const mop_sweep_view *v, const mop_sweep_row *r)
-{
-    return isfinite(r->low_ns) && isfinite(r->high_ns) && r->passes >= 12 &&
-           (r->high_ns - r->low_ns) / 2 < v->precision * r->median_ns;
+    fprintf(stderr, "%-34s %-7s %3d %12.3f %24s %7s %4" PRIu32 "/%-4" PRIu32 "\n", r->variant,
+            r->backend, r->threads, r->median_ns / 1e6, interval, half, r->n_clean, r->n);
 }
 
 static void pass_done(void *ctx, uint32_t passes, uint32_t satisfied, uint64_t eta_ns,
@@ -103,7 +101,7 @@ static void pass_done(void *ctx, uint32_t passes, uint32_t satisfied, uint64_t e
         return;
     for (size_t i = 0; i < n_rows; i++) {
         alive += rows[i].record.state == MOP_PENDING;
-        if (i < v->n_rows && !v->row_printed[i] && is_settled(v, &rows[i])) {
+        if (i < v->n_rows && !v->row_printed[i] && rows[i].is_satisfied) {
             print_row(v, &rows[i]);
             v->row_printed[i] = true;
         }
@@ -122,8 +120,9 @@ static void finished(void *ctx, const mop_sweep_row *rows, size_t n_rows)
 {
     mop_sweep_view *v = ctx;
     for (size_t i = 0; i < n_rows; i++) {
-        bool is_noisy = rows[i].n_clean < MOP_VIEW_ENOUGH_CLEAN;
-        v->n_noisy += rows[i].n > 0 && is_noisy;
+        bool is_noisy =
+            rows[i].n >= MOP_VIEW_ENOUGH_CLEAN && rows[i].n_clean < MOP_VIEW_ENOUGH_CLEAN;
+        v->n_noisy += is_noisy;
         v->n_out_of_time += !is_noisy && rows[i].record.stop == MOP_STOP_BUDGET;
         v->n_out_of_passes += !is_noisy && rows[i].record.stop == MOP_STOP_PASSES;
     }

@@ -13,9 +13,8 @@ typedef struct mop_sweep_view {
     bool header_printed;
     bool *row_printed; /* [n_rows] */
     size_t n_rows;
-    size_t n_noisy; /* at the end: measured rows with too few clean samples, */
+    size_t n_noisy; /* at the end: rows of enough samples with too few clean ones, */
     size_t n_out_of_time, n_out_of_passes; /* and others with an interval wider than asked for */
-    double precision;
 } mop_sweep_view;
 
 /* The callbacks, with view as their ctx. interrupted() turns true after the first SIGINT or

@@ -49,6 +49,7 @@ typedef struct mop_sweep_row {
     mop_measurement_record record; /* state, reason, check, set-up */
     uint32_t passes, n, n_clean;
     double median_ns, low_ns, high_ns; /* running estimate, an inference; NAN before there is one */
+    bool is_satisfied; /* the interval is as narrow as asked for, over enough passes and samples */
 } mop_sweep_row;
 
 /* Progress, all optional. Never called inside a pass except interrupted, which is called between

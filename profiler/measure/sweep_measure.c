@@ -74,6 +74,7 @@ static void copy_standing(measuring *m)
         r->median_ns = x->median_ns;
         r->low_ns = x->low_ns;
         r->high_ns = x->high_ns;
+        r->is_satisfied = x->is_satisfied;
     }
 }
 

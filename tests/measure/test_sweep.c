@@ -56,6 +56,7 @@ static void a_sweep_measures_the_product_and_stores_all_of_it(void **state)
         assert_string_equal(r->dtype, "fp32");
         assert_float_equal(b->last[i].median_ns, 2 * MS, 0);
         assert_int_equal(b->last[i].n_clean, 36);
+        assert_true(b->last[i].is_satisfied);
         assert_int_equal(b->store.layer_runs_of[i], 5);
         assert_int_equal(b->store.n_layers[i], b->store.n_layers[0]);
     }
