@@ -17,8 +17,7 @@ CFLAGS_release := -O2 -g
 CFLAGS_debug := -O0 -g3
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_coverage := -O0 -g --coverage
-# libstdc++ is linked so that the driver's leaks still have its name at exit (tests/lsan.supp)
-LDFLAGS_asan := -fsanitize=address,undefined -Wl,--push-state,--no-as-needed -lstdc++ -Wl,--pop-state
+LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_coverage := --coverage
 ALL_CFLAGS = $(BASE_CFLAGS) $(CFLAGS_$(CONFIG)) $(PKG_CFLAGS) $(CFLAGS)
 

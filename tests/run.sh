@@ -6,7 +6,7 @@ pick=${2:-*}
 passed=0 failed=0 skipped=0
 log=$(mktemp)
 # leaks inside the Vulkan driver; read by sanitizer builds only
-LSAN_OPTIONS="suppressions=$(dirname "$0")/lsan.supp:print_suppressions=0"
+LSAN_OPTIONS="suppressions=$(cd "$(dirname "$0")" && pwd)/lsan.supp:print_suppressions=0"
 export LSAN_OPTIONS
 trap 'rm -f "$log"' EXIT
 for t in "$build"/tests/*/test_*; do

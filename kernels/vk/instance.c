@@ -180,6 +180,7 @@ mop_status mop_vk_instance_open(mop_vk *vk, const mop_vk_options *options, mop_e
 
 void mop_vk_instance_close(mop_vk *vk)
 {
+    mop_vk_loader_keep();
     if (vk->messenger != VK_NULL_HANDLE)
         vk->fn.DestroyDebugUtilsMessengerEXT(vk->instance, vk->messenger, NULL);
     if (vk->instance != VK_NULL_HANDLE && vk->fn.DestroyInstance != NULL)

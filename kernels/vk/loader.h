@@ -28,6 +28,10 @@ typedef struct mop_vk_fn {
 mop_status mop_vk_loader_open(void **lib, mop_vk_fn *fn, mop_err *err);
 void mop_vk_loader_close(void *lib); /* NULL is fine */
 
+/* In builds with AddressSanitizer: keeps every library loaded so far until the process ends, for
+ * the leak check. Otherwise does nothing. */
+void mop_vk_loader_keep(void);
+
 /* Fill the entry points of an instance and of a device. MOP_ENODEV names the missing one. */
 mop_status mop_vk_load_instance(mop_vk_fn *fn, VkInstance instance, mop_err *err);
 mop_status mop_vk_load_device(mop_vk_fn *fn, VkDevice device, mop_err *err);
