@@ -1,158 +1,229 @@
 /* Depthwise 3x3 at stride 1 or 2 with padding of at most one: the shape of almost every depthwise
  * layer.
  *
- * One pass computes up to four neighbouring output pixels for one vector of channels: each input
- * column is loaded once and meets every output that reads it, three weights at a time stay in
- * registers, and the channels run innermost so that memory is read as it lies. Columns that fall
- * outside at the left or right edge are left out at compile time (a tile function per edge), rows
- * at the top or bottom by the bounds of the row loop: no test per tap anywhere.
+ * One pass computes a tile of up to four neighbouring output pixels of one row, or of two rows at
+ * stride 1, for one vector of channels: each input value is loaded once and meets every output that
+ * reads it, and the channels run innermost so that memory is read as it lies. Columns outside the
+ * image at the left or right edge are left out at compile time (a tile function per edge), rows
+ * above and below it are a strip of zeros: no test per tap anywhere.
  *
- * Packed: for each vector of channels bias[VL], w[3][3][VL], zero beyond the channels. */
+ * Packed: for each vector of channels bias[VL], w[3][3][VL], zero beyond the channels; then the
+ * strip of zeros [DW_COLUMNS][c]. */
 #include "kernels/cpu/vmath.h"
 
-enum { DW_PIXELS = 4, DW_BLOCK_FLOATS = 10 * MOP_VL, DW_CHUNK = 256 };
+enum {
+    DW_PIXELS = 4,
+    DW_ROWS = 2,
+    DW_COLUMNS = 9, /* that four pixels read at stride 2 */
+    DW_INPUT_ROWS = 4,
+    DW_BLOCK_FLOATS = 10 * MOP_VL,
+    DW_CHUNK = 1024 /* channels of one unit: their weights stay in L1 */
+};
 
 typedef struct dw_tile {
-    const float *in; /* first column inside the image of the first row inside it */
+    const float *rows[DW_INPUT_ROWS]; /* input rows at the first column inside the image */
     const float *packed;
     const float *residual; /* NULL: none; as out */
     float *out;
-    size_t row, c; /* floats from row to row of the input; from pixel to pixel */
-    int32_t ky_begin, ky_end;
-    int32_t channels; /* of this chunk */
+    size_t c, out_row; /* floats from pixel to pixel; from output row to output row */
+    int32_t channels;  /* of this chunk */
     float lo, hi;
+    bool is_plain; /* no residual and no upper end of the clamp */
 } dw_tile;
 
-/* One vector of channels at offset c; lanes is MOP_VL but for the last. */
-MOP_INLINE void tile_vector(const dw_tile *t, size_t c, const float *packed, const int lanes,
-                            const int pixels, const int stride, const int left, const int right)
+/* What a tile function is made for; every member is a constant in it. */
+typedef struct dw_shape {
+    int rows, pixels, stride;
+    int left, right; /* columns outside the image */
+} dw_shape;
+
+/* Adds what input row iy gives to the sums. */
+MOP_INLINE void tile_row(const dw_tile *t, size_t c, const float *w, vf acc[DW_ROWS][DW_PIXELS],
+                         const int iy, const int masked, const dw_shape d)
 {
-    vf acc[DW_PIXELS];
-    const int columns = (pixels - 1) * stride + 3;
-    const float *in = t->in + c;
-    const float *w = packed + MOP_VL + (ptrdiff_t)t->ky_begin * 3 * MOP_VL;
-#pragma GCC unroll 4
-    for (int p = 0; p < pixels; p++)
-        acc[p] = vf_load(packed);
-    for (int32_t ky = t->ky_begin; ky < t->ky_end; ky++) {
-        const vf w0 = vf_load(w), w1 = vf_load(w + MOP_VL), w2 = vf_load(w + 2 * MOP_VL);
+    const int columns = (d.pixels - 1) * d.stride + 3;
+    const float *in = t->rows[iy] + c;
 #pragma GCC unroll 9
-        for (int j = left; j < columns - right; j++) {
-            const vf x = vf_load_part(in + (size_t)(j - left) * t->c, lanes);
+    for (int j = d.left; j < columns - d.right; j++) {
+        const float *pixel = in + (size_t)(j - d.left) * t->c;
+        const vf x = masked > 0 ? vf_load_n(pixel, masked) : vf_load(pixel);
+#pragma GCC unroll 2
+        for (int r = 0; r < d.rows; r++) {
+            const int ky = iy - r * d.stride;
 #pragma GCC unroll 4
-            for (int p = 0; p < pixels; p++) {
-                if (j - p * stride == 0)
-                    acc[p] += x * w0;
-                if (j - p * stride == 1)
-                    acc[p] += x * w1;
-                if (j - p * stride == 2)
-                    acc[p] += x * w2;
+            for (int p = 0; p < d.pixels; p++) {
+                const int kx = j - p * d.stride;
+                if (ky >= 0 && ky < 3 && kx >= 0 && kx < 3)
+                    acc[r][p] += x * vf_load(w + (ky * 3 + kx) * MOP_VL);
             }
         }
-        in += t->row;
-        w += 3 * MOP_VL;
-    }
-#pragma GCC unroll 4
-    for (int p = 0; p < pixels; p++) {
-        const size_t at = (size_t)p * t->c + c;
-        if (t->residual != NULL)
-            acc[p] += vf_load_part(t->residual + at, lanes);
-        acc[p] = vf_min(vf_set1(t->hi), vf_max(vf_set1(t->lo), acc[p]));
-        vf_store_part(t->out + at, acc[p], lanes);
     }
 }
 
-/* The last four are constants of each caller. */
-MOP_INLINE void tile_run(const dw_tile *by_pointer, const int pixels, const int stride,
-                         const int left, const int right)
+/* One vector of channels at offset c; masked is 0, or how many channels the last vector has. */
+MOP_INLINE void tile_vector(const dw_tile *t, size_t c, const float *packed, const int masked,
+                            const dw_shape d)
+{
+    vf acc[DW_ROWS][DW_PIXELS];
+#pragma GCC unroll 2
+    for (int r = 0; r < d.rows; r++)
+#pragma GCC unroll 4
+        for (int p = 0; p < d.pixels; p++)
+            acc[r][p] = vf_load(packed);
+#pragma GCC unroll 4
+    for (int iy = 0; iy < (d.rows - 1) * d.stride + 3; iy++)
+        tile_row(t, c, packed + MOP_VL, acc, iy, masked, d);
+#pragma GCC unroll 2
+    for (int r = 0; r < d.rows; r++) {
+#pragma GCC unroll 4
+        for (int p = 0; p < d.pixels; p++) {
+            const size_t at = (size_t)r * t->out_row + (size_t)p * t->c + c;
+            vf y = acc[r][p];
+            if (!t->is_plain) {
+                if (t->residual != NULL)
+                    y += masked > 0 ? vf_load_n(t->residual + at, masked)
+                                    : vf_load(t->residual + at);
+                y = vf_min(vf_set1(t->hi), y);
+            }
+            y = vf_max(vf_set1(t->lo), y);
+            if (masked > 0)
+                vf_store_n(t->out + at, y, masked);
+            else
+                vf_store(t->out + at, y);
+        }
+    }
+}
+
+MOP_INLINE void tile_run(const dw_tile *by_pointer, const dw_shape d)
 {
     const dw_tile t = *by_pointer; /* a copy: stores to out cannot change it */
     const float *packed = t.packed;
     int32_t c = 0;
     for (; c + MOP_VL <= t.channels; c += MOP_VL, packed += DW_BLOCK_FLOATS)
-        tile_vector(&t, (size_t)c, packed, MOP_VL, pixels, stride, left, right);
+        tile_vector(&t, (size_t)c, packed, 0, d);
     if (c < t.channels)
-        tile_vector(&t, (size_t)c, packed, t.channels - c, pixels, stride, left, right);
+        tile_vector(&t, (size_t)c, packed, t.channels - c, d);
 }
 
 typedef void dw_tile_fn(const dw_tile *t);
 
-#define DW_TILE(pixels, stride, left, right)                                                       \
-    static void tile_##pixels##_##stride##_##left##right(const dw_tile *t)                         \
+#define DW_TILE(rows, pixels, stride, left, right)                                                 \
+    static void tile_##rows##_##pixels##_##stride##_##left##right(const dw_tile *t)                \
     {                                                                                              \
-        tile_run(t, pixels, stride, left, right);                                                  \
+        const dw_shape d = {rows, pixels, stride, left, right};                                    \
+        tile_run(t, d);                                                                            \
     }
-#define DW_EDGES(pixels, stride)                                                                   \
-    DW_TILE(pixels, stride, 0, 0)                                                                  \
-    DW_TILE(pixels, stride, 0, 1)                                                                  \
-    DW_TILE(pixels, stride, 1, 0)                                                                  \
-    DW_TILE(pixels, stride, 1, 1)
-#define DW_EDGE_ROW(pixels, stride)                                                                \
+#define DW_EDGES(rows, pixels, stride)                                                             \
+    DW_TILE(rows, pixels, stride, 0, 0)                                                            \
+    DW_TILE(rows, pixels, stride, 0, 1)                                                            \
+    DW_TILE(rows, pixels, stride, 1, 0)                                                            \
+    DW_TILE(rows, pixels, stride, 1, 1)
+#define DW_WIDTHS(rows, stride)                                                                    \
+    DW_EDGES(rows, 1, stride)                                                                      \
+    DW_EDGES(rows, 2, stride)                                                                      \
+    DW_EDGES(rows, 3, stride)                                                                      \
+    DW_EDGES(rows, 4, stride)
+
+DW_WIDTHS(1, 1)
+DW_WIDTHS(2, 1)
+DW_WIDTHS(1, 2)
+
+#define DW_NAMES(rows, pixels, stride)                                                             \
     {                                                                                              \
-        {tile_##pixels##_##stride##_00, tile_##pixels##_##stride##_01},                            \
-        {                                                                                          \
-            tile_##pixels##_##stride##_10, tile_##pixels##_##stride##_11                           \
-        }                                                                                          \
+        tile_##rows##_##pixels##_##stride##_00, tile_##rows##_##pixels##_##stride##_01,            \
+            tile_##rows##_##pixels##_##stride##_10, tile_##rows##_##pixels##_##stride##_11         \
     }
-#define DW_STRIDE(stride)                                                                          \
-    DW_EDGES(1, stride) DW_EDGES(2, stride) DW_EDGES(3, stride) DW_EDGES(4, stride)
+#define DW_ALL_NAMES(rows, stride)                                                                 \
+    {                                                                                              \
+        DW_NAMES(rows, 1, stride), DW_NAMES(rows, 2, stride), DW_NAMES(rows, 3, stride),           \
+            DW_NAMES(rows, 4, stride)                                                              \
+    }
 
-DW_STRIDE(1)
-DW_STRIDE(2)
-
-/* [stride - 1][pixels - 1][left][right] */
-static dw_tile_fn *const dw_tiles[2][DW_PIXELS][2][2] = {
-    {DW_EDGE_ROW(1, 1), DW_EDGE_ROW(2, 1), DW_EDGE_ROW(3, 1), DW_EDGE_ROW(4, 1)},
-    {DW_EDGE_ROW(1, 2), DW_EDGE_ROW(2, 2), DW_EDGE_ROW(3, 2), DW_EDGE_ROW(4, 2)},
-};
+/* [stride 1 with one row, stride 1 with two rows, stride 2][pixels - 1][2 left + right] */
+static dw_tile_fn *const dw_tiles[3][DW_PIXELS][4] = {DW_ALL_NAMES(1, 1), DW_ALL_NAMES(2, 1),
+                                                      DW_ALL_NAMES(1, 2)};
 
 static int32_t chunks_of(const mop_op_inst *inst)
 {
     return (inst->in[0].c + DW_CHUNK - 1) / DW_CHUNK;
 }
 
-/* One output row of the channels of one chunk. */
-static void run_row(const mop_args *args, int64_t image, int32_t chunk, int32_t oy)
+/* Output rows computed together. */
+static int32_t rows_of(const mop_op_inst *inst)
+{
+    return inst->params.u.conv.stride == 1 ? DW_ROWS : 1;
+}
+
+static int32_t bands_of(const mop_op_inst *inst)
+{
+    return (inst->out.h + rows_of(inst) - 1) / rows_of(inst);
+}
+
+static size_t weight_floats(const mop_op_inst *inst)
+{
+    return ((size_t)inst->in[0].c + MOP_VL - 1) / MOP_VL * DW_BLOCK_FLOATS;
+}
+
+/* `rows` output rows from oy on, of the channels of one chunk. */
+static void run_band(const mop_args *args, int64_t image, int32_t chunk, int32_t oy, int32_t rows)
 {
     const mop_params *params = &args->inst->params;
     const mop_conv_params *p = &params->u.conv;
     const mop_shape s = args->inst->in[0], o = args->inst->out;
     const mop_epilogue epilogue = mop_epilogue_of(params->act);
+    const float *packed = args->packed;
+    const float *zeros = packed + weight_floats(args->inst);
     const int32_t tiles = (o.w + DW_PIXELS - 1) / DW_PIXELS, c0 = chunk * DW_CHUNK;
-    const int32_t iy0 = oy * p->stride - p->pad_top;
-    const int64_t out_row = (image * o.h + oy) * o.w;
-    dw_tile t = {.packed = (const float *)args->packed + (ptrdiff_t)(c0 / MOP_VL) * DW_BLOCK_FLOATS,
-                 .row = (size_t)s.w * (size_t)s.c,
+    dw_tile t = {.packed = packed + (ptrdiff_t)(c0 / MOP_VL) * DW_BLOCK_FLOATS,
                  .c = (size_t)s.c,
-                 .ky_begin = iy0 < 0 ? -iy0 : 0,
-                 .ky_end = iy0 + 3 > s.h ? s.h - iy0 : 3,
+                 .out_row = (size_t)o.w * (size_t)o.c,
                  .channels = s.c - c0 < DW_CHUNK ? s.c - c0 : DW_CHUNK,
                  .lo = epilogue.lo,
-                 .hi = epilogue.hi};
-    const float *in = args->in[0] + (image * s.h + iy0 + t.ky_begin) * s.w * s.c + c0;
+                 .hi = epilogue.hi,
+                 .is_plain = !params->has_residual && epilogue.hi == INFINITY};
     for (int32_t i = 0; i < tiles; i++) {
         const int32_t ox = (int32_t)((int64_t)o.w * i / tiles);
         const int32_t pixels = (int32_t)((int64_t)o.w * (i + 1) / tiles) - ox;
         const int32_t ix0 = ox * p->stride - p->pad_left;
         const int left = ix0 < 0, right = ix0 + (pixels - 1) * p->stride + 2 >= s.w;
-        const int64_t at = (out_row + ox) * o.c + c0;
-        t.in = in + (int64_t)(ix0 + left) * s.c;
+        const int64_t at = ((image * o.h + oy) * o.w + ox) * o.c + c0;
+        for (int32_t y = 0; y < (rows - 1) * p->stride + 3; y++) {
+            const int32_t iy = oy * p->stride - p->pad_top + y;
+            t.rows[y] = iy >= 0 && iy < s.h
+                            ? args->in[0] + ((image * s.h + iy) * s.w + ix0 + left) * s.c + c0
+                            : zeros;
+        }
         t.out = args->out + at;
         t.residual = params->has_residual ? args->in[1] + at : NULL;
-        dw_tiles[p->stride - 1][pixels - 1][left][right](&t);
-        if (epilogue.span != MOP_ACT_NONE)
-            for (int32_t x = 0; x < pixels; x++)
-                vf_act_span(t.out + (int64_t)x * o.c, t.out + (int64_t)x * o.c, (size_t)t.channels,
-                            epilogue.span);
+        dw_tiles[p->stride == 2 ? 2 : rows - 1][pixels - 1][2 * left + right](&t);
     }
 }
 
-/* Units: images x chunks of channels x output rows, the row fastest. */
+/* An activation that is no clamp, over what run_band() has just written. */
+static void span_band(const mop_args *args, int64_t image, int32_t chunk, int32_t oy, int32_t rows,
+                      mop_act act)
+{
+    const mop_shape o = args->inst->out;
+    const int32_t c0 = chunk * DW_CHUNK, n = o.c - c0 < DW_CHUNK ? o.c - c0 : DW_CHUNK;
+    for (int64_t i = 0; i < (int64_t)rows * o.w; i++) {
+        float *out = args->out + ((image * o.h + oy) * o.w + i) * o.c + c0;
+        vf_act_span(out, out, (size_t)n, act);
+    }
+}
+
+/* Units: images x chunks of channels x bands of output rows, the band fastest. */
 static void run(const mop_args *args)
 {
-    const int32_t h = args->inst->out.h, chunks = chunks_of(args->inst);
-    for (int64_t u = args->begin; u < args->end; u++)
-        run_row(args, u / h / chunks, (int32_t)(u / h % chunks), (int32_t)(u % h));
+    const int32_t rows = rows_of(args->inst), bands = bands_of(args->inst);
+    const int32_t chunks = chunks_of(args->inst), h = args->inst->out.h;
+    const mop_epilogue epilogue = mop_epilogue_of(args->inst->params.act);
+    for (int64_t u = args->begin; u < args->end; u++) {
+        const int32_t oy = (int32_t)(u % bands) * rows, chunk = (int32_t)(u / bands % chunks);
+        const int32_t n = h - oy < rows ? h - oy : rows;
+        run_band(args, u / bands / chunks, chunk, oy, n);
+        if (epilogue.span != MOP_ACT_NONE)
+            span_band(args, u / bands / chunks, chunk, oy, n, epilogue.span);
+    }
 }
 
 static bool is_unit_pad(int32_t pad)
@@ -171,8 +242,7 @@ static bool fits(const mop_op_inst *inst)
 
 static size_t packed_bytes(const mop_op_inst *inst)
 {
-    const size_t vectors = ((size_t)inst->in[0].c + MOP_VL - 1) / MOP_VL;
-    return vectors * DW_BLOCK_FLOATS * sizeof(float);
+    return (weight_floats(inst) + DW_COLUMNS * (size_t)inst->in[0].c) * sizeof(float);
 }
 
 static void pack(const mop_op_inst *inst, const float *const w[MOP_MAX_WEIGHTS], void *packed)
@@ -191,7 +261,7 @@ static void pack(const mop_op_inst *inst, const float *const w[MOP_MAX_WEIGHTS],
 
 static int64_t units(const mop_op_inst *inst)
 {
-    return (int64_t)inst->out.n * chunks_of(inst) * inst->out.h;
+    return (int64_t)inst->out.n * chunks_of(inst) * bands_of(inst);
 }
 
 const mop_cpu_kernel MOP_KERNEL_SYM(conv_dw3) = {
@@ -203,5 +273,5 @@ const mop_cpu_kernel MOP_KERNEL_SYM(conv_dw3) = {
     .pack = pack,
     .units = units,
     .run = run,
-    .tile = {1, 1, DW_PIXELS, MOP_VL},
+    .tile = {1, DW_ROWS, DW_PIXELS, MOP_VL},
 };

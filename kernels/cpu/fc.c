@@ -60,7 +60,8 @@ FC_ROW(2)
 FC_ROW(3)
 FC_ROW(4)
 #if MOP_VL > 1
-    FC_ROW(5) FC_ROW(6) FC_ROW(7) FC_ROW(8)
+FC_ROW(5)
+FC_ROW(6) FC_ROW(7) FC_ROW(8)
 #endif
 
     /* [vectors - 1] */
