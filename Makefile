@@ -22,7 +22,10 @@ LDFLAGS_coverage := --coverage
 ALL_CFLAGS = $(BASE_CFLAGS) $(CFLAGS_$(CONFIG)) $(PKG_CFLAGS) $(CFLAGS)
 
 # CPU kernels are compiled once per instruction set from one source.
-KERNEL_CFLAGS := -O3 -ffp-contract=fast -fno-trapping-math
+# Sanitizer, debug and coverage builds keep their own optimisation: unrolled tiles under -O3 and
+# sanitizers take minutes to compile.
+KERNEL_CFLAGS_release := -O3
+KERNEL_CFLAGS = $(KERNEL_CFLAGS_$(CONFIG)) -ffp-contract=fast -fno-trapping-math
 ISA_CFLAGS_scalar := -DMOP_ISA=scalar -DMOP_ISA_LEVEL=MOP_ISA_SCALAR -fno-tree-vectorize
 ISA_CFLAGS_avx2 := -DMOP_ISA=avx2 -DMOP_ISA_LEVEL=MOP_ISA_AVX2 -mavx2 -mfma
 ISA_CFLAGS_avx512 := -DMOP_ISA=avx512 -DMOP_ISA_LEVEL=MOP_ISA_AVX512 \
@@ -92,7 +95,7 @@ $(B)/%.o: %.c
 define isa_rule
 $(B)/%.$(1).o: %.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $(KERNEL_CFLAGS) $(ISA_CFLAGS_$(1)) -c -o $$@ $$<
+	$$(CC) $$(ALL_CFLAGS) $$(KERNEL_CFLAGS) $(ISA_CFLAGS_$(1)) -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
