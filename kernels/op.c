@@ -78,6 +78,8 @@ void mop_op_cost(const mop_op_inst *inst, mop_cost *cost)
     int64_t out = mop_shape_elems(inst->out);
     int64_t read = 0;
     *cost = (mop_cost){0};
+    if (inst->op == MOP_OP_INPUT)
+        return;
     for (uint32_t i = 0; i < n; i++) {
         bool is_buffer = desc[i].init == MOP_INIT_MEAN || desc[i].init == MOP_INIT_VARIANCE;
         *(is_buffer ? &cost->buffers : &cost->params) += desc[i].elems;

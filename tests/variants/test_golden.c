@@ -87,6 +87,26 @@ static void counts_equal_the_golden_rows(void **state)
     }
 }
 
+/* The input is a layer of every table, and must not make its columns more than the network. */
+static void the_layers_sum_to_the_network(void **state)
+{
+    mop_graph *g = graph_of("mobileone-s0:train", 1);
+    mop_graph_counts c, sum = {0};
+    (void)state;
+    mop_graph_count(g, &c);
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        mop_cost cost;
+        mop_op_cost(&g->nodes[i].inst, &cost);
+        sum.elementwise += cost.elementwise;
+        sum.activations += cost.activations;
+        sum.bytes += cost.bytes_read + cost.bytes_written;
+    }
+    assert_int_equal(sum.elementwise, c.elementwise);
+    assert_int_equal(sum.activations, c.activations);
+    assert_int_equal(sum.bytes, c.bytes);
+    mop_graph_free(g);
+}
+
 static void work_grows_with_the_batch_and_parameters_do_not(void **state)
 {
     mop_graph *one = graph_of("mobileone-s0", 1), *three = graph_of("mobileone-s0", 3);
@@ -178,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_equal_the_golden_rows),
+        cmocka_unit_test(the_layers_sum_to_the_network),
         cmocka_unit_test(work_grows_with_the_batch_and_parameters_do_not),
         cmocka_unit_test(maps_have_the_sizes_of_the_paper),
         cmocka_unit_test(networks_activate_and_add_where_their_papers_say),
