@@ -32,9 +32,10 @@ typedef struct mop_conv_params {
     bool has_bias;
 } mop_conv_params;
 
+/* A square window; padding never wins a maximum and never counts in an average. */
 typedef struct mop_pool_params {
     mop_pool_kind kind;
-    int32_t k, stride, pad; /* square window; padding never wins a max, never counts in an average */
+    int32_t k, stride, pad;
 } mop_pool_params;
 
 typedef struct mop_fc_params {
@@ -49,10 +50,10 @@ typedef struct mop_bn_params {
 /* Dynamic activations: the second input holds sigmoid outputs in [0, 1], see dyrelu.c and
  * dyshiftmax.c for how they become coefficients. */
 typedef struct mop_dy_params {
-    int32_t pieces;    /* K: the maximum is over K linear pieces (2 in both papers) */
-    int32_t shifts;    /* J: channels mixed per piece (dynamic shift-max: 2; dynamic ReLU: 1) */
-    int32_t groups;    /* dynamic shift-max: channel i meets channel (i + j C / groups) mod C */
-    bool per_channel;  /* dynamic ReLU: B (own coefficients for each channel) instead of A */
+    int32_t pieces;   /* K: the maximum is over K linear pieces (2 in both papers) */
+    int32_t shifts;   /* J: channels mixed per piece (dynamic shift-max: 2; dynamic ReLU: 1) */
+    int32_t groups;   /* dynamic shift-max: channel i meets channel (i + j C / groups) mod C */
+    bool per_channel; /* dynamic ReLU: B (own coefficients for each channel) instead of A */
 } mop_dy_params;
 
 /* Parameters of one operator. Beside the operator's own part every operator that allows it ends
@@ -80,21 +81,21 @@ typedef struct mop_op_inst {
 
 /* Work of one operator, each part its own number; nothing is silently zero. */
 typedef struct mop_cost {
-    int64_t params;        /* trainable values: convolution, linear, BatchNorm weight and bias */
-    int64_t buffers;       /* stored but not trained: BatchNorm running mean and variance */
-    int64_t macs;          /* multiply-accumulates of convolution, linear, matmul; nothing else */
-    int64_t elementwise;   /* operations outside MACs: bias, BatchNorm, activations, pooling, adds */
-    int64_t activations;   /* output elements */
-    int64_t bytes_read;    /* inputs and weights, each once */
+    int64_t params;      /* trainable values: convolution, linear, BatchNorm weight and bias */
+    int64_t buffers;     /* stored but not trained: BatchNorm running mean and variance */
+    int64_t macs;        /* multiply-accumulates of convolution, linear, matmul; nothing else */
+    int64_t elementwise; /* operations outside MACs: bias, BatchNorm, activations, pooling, adds */
+    int64_t activations; /* output elements */
+    int64_t bytes_read;  /* inputs and weights, each once */
     int64_t bytes_written; /* output */
 } mop_cost;
 
 typedef enum mop_weight_init {
-    MOP_INIT_KERNEL,   /* normal, variance 2 / fan_in (He et al. 2015) */
-    MOP_INIT_BIAS,     /* normal, sd 0.1 */
-    MOP_INIT_GAMMA,    /* uniform [0.5, 1.5]: BatchNorm statistics must be non-trivial */
-    MOP_INIT_MEAN,     /* normal, sd 0.2 */
-    MOP_INIT_VARIANCE  /* uniform [0.5, 1.5] */
+    MOP_INIT_KERNEL,  /* normal, variance 2 / fan_in (He et al. 2015) */
+    MOP_INIT_BIAS,    /* normal, sd 0.1 */
+    MOP_INIT_GAMMA,   /* uniform [0.5, 1.5]: BatchNorm statistics must be non-trivial */
+    MOP_INIT_MEAN,    /* normal, sd 0.2 */
+    MOP_INIT_VARIANCE /* uniform [0.5, 1.5] */
 } mop_weight_init;
 
 /* One stored constant of an operator. */
@@ -107,8 +108,9 @@ typedef struct mop_weight_desc {
 
 /* Arguments of a reference: values in float64, weights as stored (float32).
  * If bound is not NULL it receives for each output element a derived bound on the error of a
- * float32 evaluation in any order, |err| <= (k + 2) eps sum |a_i b_i| (twice Higham 2002, sec. 3.1);
- * inputs are taken as exact. The epilogue is in it: Lipschitz constant of act times (bound + eps
+ * float32 evaluation in any order, |err| <= (k + 2) eps sum |a_i b_i| (twice Higham 2002,
+ * sec. 3.1); inputs are taken as exact. The epilogue is in it: Lipschitz constant of act times
+ * (bound + eps
  * (|y| + |residual|)) plus mop_act_allowance(). eps = 2^-23. Buffers do not overlap. For
  * MOP_OP_INPUT the caller has put the values into out. */
 typedef struct mop_ref_args {
@@ -145,7 +147,8 @@ mop_status mop_op_infer(mop_op_inst *inst, mop_err *err);
 /* Number of constants and their description; desc has MOP_MAX_WEIGHTS entries. */
 uint32_t mop_op_weights(const mop_op_inst *inst, mop_weight_desc desc[MOP_MAX_WEIGHTS]);
 
-/* All counts of an inferred instance, epilogue included. */
+/* All counts of an inferred instance, epilogue included; all 0 for MOP_OP_INPUT, which does
+ * nothing: the operators of a network, input or not, sum to the network. */
 void mop_op_cost(const mop_op_inst *inst, mop_cost *cost);
 
 /* The operator with its epilogue in float64. */

@@ -1,5 +1,5 @@
-/* Tensor shapes. Every tensor of moprof has four axes in the order n, h, w, c (batch, height, width,
- * channels); a vector per image is [n, 1, 1, c]. Elements are float32. */
+/* Tensor shapes. Every tensor of moprof has four axes in the order n, h, w, c (batch, height,
+ * width, channels); a vector per image is [n, 1, 1, c]. Elements are float32. */
 #ifndef KERNELS_TENSOR_H
 #define KERNELS_TENSOR_H
 

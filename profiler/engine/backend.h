@@ -1,5 +1,5 @@
-/* Back ends: a device, a plan made of a model for it, and one inference. One row of backends.def and
- * one file backend_<id>.c make a back end. */
+/* Back ends: a device, a plan made of a model for it, and one inference. One row of backends.def
+ * and one file backend_<id>.c make a back end. */
 #ifndef PROFILER_ENGINE_BACKEND_H
 #define PROFILER_ENGINE_BACKEND_H
 
@@ -17,12 +17,12 @@ typedef struct mop_device_choice {
 
 typedef struct mop_device_info {
     char name[128];
-    char type[16];     /* "cpu", "software", "integrated", "discrete", "virtual", "other" */
-    char driver[128];  /* Vulkan driver name and version; CPU: highest level used */
-    char uuid[40];     /* stable identity of the device, hexadecimal */
-    char isa[16];      /* CPU: "avx2"; else "" */
+    char type[16];    /* "cpu", "software", "integrated", "discrete", "virtual", "other" */
+    char driver[128]; /* Vulkan driver name and version; CPU: highest level used */
+    char uuid[40];    /* stable identity of the device, hexadecimal */
+    char isa[16];     /* CPU: "avx2"; else "" */
     int threads;
-    bool is_software;  /* a CPU pretending to be a GPU: never drawn as a GPU */
+    bool is_software; /* a CPU pretending to be a GPU: never drawn as a GPU */
 } mop_device_info;
 
 typedef struct mop_plan_desc {
@@ -36,8 +36,8 @@ typedef struct mop_plan_info {
     uint32_t n_dispatches;
 } mop_plan_info;
 
-/* Filled by run() if given. Stamps are contiguous: n_layers + 1 of them for the graph's nodes, so the
- * layers sum to the profiled total. A layer that did nothing is 0 long. */
+/* Filled by run() if given. Stamps are contiguous: n_layers + 1 of them for the graph's nodes, so
+ * the layers sum to the profiled total. A layer that did nothing is 0 long. */
 typedef struct mop_profile {
     uint64_t *layer_ns; /* [n_nodes], node 0 (input) takes what happens before the first layer */
     uint32_t n_layers;  /* capacity in, used out */
@@ -59,8 +59,8 @@ typedef struct mop_backend {
 
     bool (*supports)(const mop_device *device, const mop_op_inst *inst);
 
-    /* Plans model, which is only read while plan() runs except for its graph, which must outlive the
-     * plan. MOP_EUNSUPPORTED names the first node that the device cannot do. */
+    /* Plans model, which is only read while plan() runs except for its graph, which must outlive
+     * the plan. MOP_EUNSUPPORTED names the first node that the device cannot do. */
     mop_status (*plan)(mop_device *device, const mop_model *model, const mop_plan_desc *desc,
                        mop_plan **out, mop_err *err);
     void (*plan_free)(mop_plan *plan); /* NULL is fine */
@@ -75,7 +75,7 @@ typedef struct mop_backend {
     mop_status (*run)(mop_plan *plan, const float *in, float *out, mop_profile *profile,
                       mop_err *err);
 
-    /* Copies node's output of the last run to dst[n], NHWC. Only with keep_all, or the last node. */
+    /* Copies node's output of the last run to dst[n], NHWC. Only with keep_all or the last node. */
     mop_status (*read)(mop_plan *plan, uint32_t node, float *dst, size_t n, mop_err *err);
 
     /* Validation messages seen so far on this device (0 without validation). NULL: none ever. */
