@@ -304,7 +304,7 @@ static void strided_branches_merge(void **state)
 static void what_is_no_branch_stays(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < 5; kind++) {
+    for (int kind = 0; kind < 7; kind++) {
         mop_graph_builder *b = builder(8, 4);
         uint32_t x = add_act(b, 0, MOP_ACT_SILU, "x"), y = MOP_NODE_NONE;
         uint32_t c = add_bn(b, add_conv(b, x, conv(4, 3, 3, 1, 1), "c"), "cbn");
@@ -318,7 +318,18 @@ static void what_is_no_branch_stays(void **state)
         else if (kind == 3) /* a branch that somebody else reads */
             y = add_add(b, add_add(b, c, add_bn(b, x, "id"), "sum"),
                         add_act(b, c, MOP_ACT_RELU, "r"), "sum2");
-        else { /* kernels that do not lie inside each other */
+        else if (kind == 4) { /* another stride, though padding gives it the same shape */
+            mop_params p = conv(4, 3, 3, 2, 1);
+            p.u.conv.pad_bottom = 8;
+            p.u.conv.pad_right = 9;
+            y = add_add(b, add_conv(b, x, p, "d"), add_conv(b, x, conv(4, 1, 1, 1, 1), "e"), "sum");
+            y = add_add(b, y, c, "sum2");
+        } else if (kind == 5) { /* another dilation, likewise */
+            mop_params p = conv(4, 4, 4, 1, 1), q = conv(4, 3, 3, 1, 1);
+            p.u.conv.dilation = 2;
+            q.u.conv.pad_top = q.u.conv.pad_left = q.u.conv.pad_bottom = q.u.conv.pad_right = 0;
+            y = add_add(b, add_conv(b, x, p, "d"), add_conv(b, x, q, "e"), "sum");
+        } else { /* kernels that do not lie inside each other */
             uint32_t d = add_conv(b, x, conv(4, 1, 5, 1, 1), "d");
             y = add_add(b, c, d, "sum");
         }
