@@ -60,10 +60,7 @@ static mop_status export_to(mop_db *db, FILE *out, mop_err *err)
                       "c.device_id = x.device_id AND c.name = 'peak_flops' "
                       "LEFT JOIN sample AS s ON s.measurement_id = x.id "
                       "WHERE x.alias = '' ORDER BY x.sweep_id, x.id, s.pass, s.run");
-    st = mop_str_status(&sql, err);
-    if (st == MOP_OK)
-        st = mop_sql_prepare(handle, mop_str_get(&sql), mop_db_path(db), &stmt, err);
-    mop_str_release(&sql);
+    st = mop_sql_prepare_built(handle, &sql, mop_db_path(db), &stmt, err);
     if (st == MOP_OK)
         st = put_rows(handle, stmt, &l, mop_db_path(db), out, err);
     (void)sqlite3_finalize(stmt); /* repeats the failure of the step */

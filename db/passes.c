@@ -40,10 +40,7 @@ mop_status mop_samples_insert(mop_store *s, const mop_sample_record *samples, si
     for (size_t i = 0; i < f->n; i++)
         mop_str_add(&sql, ", ?");
     mop_str_add(&sql, ")");
-    st = mop_str_status(&sql, err);
-    if (st == MOP_OK)
-        st = mop_sql_prepare(s->db, mop_str_get(&sql), s->path, &stmt, err);
-    mop_str_release(&sql);
+    st = mop_sql_prepare_built(s->db, &sql, s->path, &stmt, err);
     if (st == MOP_OK)
         st = insert_samples_with(s, stmt, samples, n, err);
     (void)sqlite3_finalize(stmt); /* repeats the outcome of the last step */

@@ -26,10 +26,7 @@ mop_status mop_insert(mop_store *s, mop_record_kind kind, const void *record,
     sqlite3_stmt *stmt = NULL;
     mop_status st;
     insert_sql(f, extra, n_extra, &sql);
-    st = mop_str_status(&sql, err);
-    if (st == MOP_OK)
-        st = mop_sql_prepare(s->db, mop_str_get(&sql), s->path, &stmt, err);
-    mop_str_release(&sql);
+    st = mop_sql_prepare_built(s->db, &sql, s->path, &stmt, err);
     if (st != MOP_OK)
         return st;
     int rc = SQLITE_OK;
@@ -62,10 +59,7 @@ mop_status mop_find(mop_store *s, mop_record_kind kind, const void *record, cons
     if (hex_column != NULL)
         mop_str_addf(&sql, " AND %s = format('%%016x', ?%zu)", hex_column, f->n + 1);
     mop_str_add(&sql, " ORDER BY id LIMIT 1");
-    st = mop_str_status(&sql, err);
-    if (st == MOP_OK)
-        st = mop_sql_prepare(s->db, mop_str_get(&sql), s->path, &stmt, err);
-    mop_str_release(&sql);
+    st = mop_sql_prepare_built(s->db, &sql, s->path, &stmt, err);
     if (st != MOP_OK)
         return st;
     rc = mop_fields_bind(stmt, 1, f, record);
@@ -292,10 +286,7 @@ mop_status mop_store_update_measurement(mop_store *s, const mop_measurement_reco
     for (size_t i = 0; i < f->n; i++)
         mop_str_addf(&sql, "%s%s = ?%zu", i > 0 ? ", " : "", f->field[i].column, i + 1);
     mop_str_addf(&sql, " WHERE id = ?%zu", f->n + 1);
-    st = mop_str_status(&sql, err);
-    if (st == MOP_OK)
-        st = mop_sql_prepare(s->db, mop_str_get(&sql), s->path, &stmt, err);
-    mop_str_release(&sql);
+    st = mop_sql_prepare_built(s->db, &sql, s->path, &stmt, err);
     if (st != MOP_OK)
         return st;
     rc = mop_fields_bind(stmt, 1, f, m);

@@ -67,10 +67,7 @@ static mop_status read_all(mop_store *s, const reader *r, void **out, size_t *n,
         mop_str_addf(&sql, "x.%s, ", r->id_columns[i]);
     mop_fields_columns(mop_fields_of(r->kind), "x", &sql);
     mop_str_addf(&sql, " %s", r->from);
-    st = mop_str_status(&sql, err);
-    if (st == MOP_OK)
-        st = mop_sql_prepare(s->db, mop_str_get(&sql), s->path, &stmt, err);
-    mop_str_release(&sql);
+    st = mop_sql_prepare_built(s->db, &sql, s->path, &stmt, err);
     if (st != MOP_OK)
         return st;
     (void)sqlite3_bind_int64(stmt, 1, r->arg); /* the index is in range */

@@ -45,6 +45,17 @@ mop_status mop_sql_prepare(sqlite3 *db, const char *sql, const char *path, sqlit
     return rc == SQLITE_OK ? MOP_OK : mop_sql_fail(db, rc, "cannot use the database", path, err);
 }
 
+mop_status mop_sql_prepare_built(sqlite3 *db, mop_str *sql, const char *path, sqlite3_stmt **stmt,
+                                 mop_err *err)
+{
+    mop_status st = mop_str_status(sql, err);
+    *stmt = NULL;
+    if (st == MOP_OK)
+        st = mop_sql_prepare(db, mop_str_get(sql), path, stmt, err);
+    mop_str_release(sql);
+    return st;
+}
+
 mop_status mop_sql_exec(sqlite3 *db, const char *sql, const char *path, mop_err *err)
 {
     int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);

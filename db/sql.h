@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "profiler/base/status.h"
+#include "profiler/base/str.h"
 
 enum { MOP_APPLICATION_ID = 0x6d6f7066, MOP_SQL_ERROR_TEXT = 120 };
 
@@ -17,6 +18,10 @@ mop_status mop_sql_fail(sqlite3 *db, int rc, const char *what, const char *path,
 /* Prepares one statement; *stmt is NULL on failure. */
 mop_status mop_sql_prepare(sqlite3 *db, const char *sql, const char *path, sqlite3_stmt **stmt,
                            mop_err *err);
+
+/* The same for a text put together; sql is released, whatever comes. */
+mop_status mop_sql_prepare_built(sqlite3 *db, mop_str *sql, const char *path, sqlite3_stmt **stmt,
+                                 mop_err *err);
 
 /* Runs statements without results. */
 mop_status mop_sql_exec(sqlite3 *db, const char *sql, const char *path, mop_err *err);
