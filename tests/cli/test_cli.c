@@ -201,13 +201,13 @@ static void an_interrupted_sweep_goes_on_where_it_stopped(void **state)
     (void)state;
     /* the sweep is stopped by its second pass at the latest found in the database, then resumed */
     EXPECT(
-        {"$MOPROF sweep --variants mobileone-s0,cnn30 --backends cpu --precision 0.0001 "
+        {"$MOPROF sweep --variants mobileone-s0@128,cnn30@128 --backends cpu --precision 0.0001 "
          "--budget 40s --db i.db & pid=$!; for k in $(seq 1200); do "
          "n=$(sqlite3 'file:i.db?mode=ro' 'SELECT count(*) FROM pass' 2>/dev/null || echo 0); "
          "[ \"${n:-0}\" -ge 2 ] && break; sleep 0.1; done; kill -INT $pid; wait $pid; echo code $?",
          0, "code 130"},
-        {"$MOPROF sweep --variants mobileone-s0,cnn30 --backends cpu --precision 0.0001 "
-         "--budget 40s --db i.db --resume",
+        {"$MOPROF sweep --variants mobileone-s0@128,cnn30@128 --backends cpu --precision 0.0001 "
+         "--budget 10s --db i.db --resume",
          0, "(resumed)"},
         {"$MOPROF query 'SELECT count(*) AS sweeps FROM sweep' --db i.db -f csv", 0, "sweeps\n1"});
 }
