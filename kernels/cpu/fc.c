@@ -61,14 +61,16 @@ FC_ROW(3)
 FC_ROW(4)
 #if MOP_VL > 1
 FC_ROW(5)
-FC_ROW(6) FC_ROW(7) FC_ROW(8)
+FC_ROW(6)
+FC_ROW(7)
+FC_ROW(8)
 #endif
 
-    /* [vectors - 1] */
-    static fc_row_fn *const fc_rows[FC_VECTORS] = {
-        row_1, row_2, row_3, row_4,
+/* [vectors - 1] */
+static fc_row_fn *const fc_rows[FC_VECTORS] = {
+    row_1, row_2, row_3, row_4,
 #if MOP_VL > 1
-        row_5, row_6, row_7, row_8,
+    row_5, row_6, row_7, row_8,
 #endif
 };
 

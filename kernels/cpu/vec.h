@@ -196,6 +196,8 @@ MOP_INLINE vf vf_abs(vf a)
 /* Lanes of a where x is negative (or -0), else of b; x must not be NaN. */
 MOP_INLINE vf vf_pick_negative(vf x, vf a, vf b)
 {
+    /* arithmetic shift, as gcc and clang define it: the sign bit everywhere */
+    /* cppcheck-suppress shiftTooManyBitsSigned */
     vi mask = vf_bits(x) >> 31;
     return vf_from_bits((vf_bits(a) & mask) | (vf_bits(b) & ~mask));
 }
