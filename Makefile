@@ -126,6 +126,9 @@ $(B)/gen/embed.o: $(B)/gen/embed.S
 	$(CC) -c -o $@ $<
 
 # Out of reach of a registry the build goes on without charts, and the next one tries again.
+ifeq ($(wildcard reports/node_modules/.installed),)
+.PHONY: reports/node_modules/.installed
+endif
 reports/node_modules/.installed: reports/package-lock.json
 	@(cd reports && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) && touch $@ || \
 	 echo "left out: charts of HTML reports, because npm could not fetch vega; the next make tries again" >&2
