@@ -13,14 +13,14 @@
 #include <unistd.h>
 
 #include "profiler/base/outfile.h"
+#include "tests/support/folder.h"
 
-static char dir[64], path[128];
+static char dir[MOP_FOLDER_MAX], path[MOP_FOLDER_MAX + 16];
 
 static int make_dir(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/moprof-outfile.XXXXXX");
-    if (mkdtemp(dir) == NULL)
+    if (!mop_folder_make(dir))
         return -1;
     snprintf(path, sizeof path, "%s/result.txt", dir);
     return 0;

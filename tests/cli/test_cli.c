@@ -13,8 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/folder.h"
+
 /* A folder of its own, the program's absolute path in $MOPROF. */
-static char folder[] = "/tmp/moprof-cli-XXXXXX";
+static char folder[MOP_FOLDER_MAX];
 
 /* Runs a shell line in the folder; its output (both streams) goes to out. Returns the exit code. */
 static int shell(const char *line, char *out, size_t size)
@@ -242,15 +244,13 @@ static int make_folder(void **state)
         fprintf(stderr, "set MOPROF to the program under test\n");
         return -1;
     }
-    return setenv("MOPROF", absolute, 1) == 0 && mkdtemp(folder) != NULL ? 0 : -1;
+    return setenv("MOPROF", absolute, 1) == 0 && mop_folder_make(folder) ? 0 : -1;
 }
 
 static int remove_folder(void **state)
 {
-    char command[64];
     (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command) == 0 ? 0 : -1;
+    return mop_folder_remove(folder) ? 0 : -1;
 }
 
 int main(void)

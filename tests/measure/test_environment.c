@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 #include "profiler/measure/environment.h"
+#include "tests/support/folder.h"
 
-static char root[] = "/tmp/moprof-environment-XXXXXX";
+static char root[MOP_FOLDER_MAX];
 
 static void write_file(const char *path, const char *text)
 {
@@ -34,7 +35,7 @@ static void write_file(const char *path, const char *text)
 static int make_machine(void **state)
 {
     (void)state;
-    if (mkdtemp(root) == NULL)
+    if (!mop_folder_make(root))
         return -1;
     write_file("/proc/cpuinfo",
                "processor\t: 0\nmodel name\t: Fast; CPU = 9000\nmicrocode\t: 0xa1\n"
@@ -62,10 +63,8 @@ static int make_machine(void **state)
 
 static int remove_machine(void **state)
 {
-    char command[128];
     (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", root);
-    return system(command);
+    return mop_folder_remove(root) ? 0 : -1;
 }
 
 static void a_machine_is_described_by_what_it_shows(void **state)

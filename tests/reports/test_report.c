@@ -19,26 +19,24 @@
 #include "profiler/base/embed.h"
 #include "reports/report.h"
 #include "reports/rho.h"
+#include "tests/support/folder.h"
 #include "tests/support/synthetic.h"
 
 #define SEED 11
 
-static char dir[64];
+static char dir[MOP_FOLDER_MAX];
 
 static int make_dir(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/moprof-report-XXXXXX");
     printf("seed %d\n", SEED);
-    return mkdtemp(dir) == NULL;
+    return mop_folder_make(dir) ? 0 : -1;
 }
 
 static int remove_dir(void **state)
 {
     (void)state;
-    char command[96];
-    snprintf(command, sizeof command, "rm -r '%s'", dir);
-    return system(command);
+    return mop_folder_remove(dir) ? 0 : -1;
 }
 
 static const char *in_dir(const char *name, char path[128])

@@ -14,29 +14,18 @@
 #include "db/query.h"
 #include "profiler/base/hash.h"
 #include "tests/support/db_fixture.h"
+#include "tests/support/folder.h"
 
 void dbfix_dir(char *dir)
 {
-    const char *tmp = getenv("TMPDIR");
-    if (tmp == NULL)
-        tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; /* syncing is free in memory */
-    (void)snprintf(dir, 256, "%s/mop_db_XXXXXX", tmp);
-    if (mkdtemp(dir) == NULL)
+    if (!mop_folder_make(dir))
         fail_msg("cannot make %s", dir);
 }
 
 void dbfix_remove(const char *dir)
 {
-    DIR *d = opendir(dir);
-    struct dirent *e;
-    char path[512];
-    while (d != NULL && (e = readdir(d)) != NULL) {
-        dbfix_path(path, dir, e->d_name);
-        (void)unlink(path); /* "." and ".." refuse */
-    }
-    if (d != NULL)
-        (void)closedir(d);
-    (void)rmdir(dir);
+    if (!mop_folder_remove(dir))
+        fail_msg("cannot remove %s", dir);
 }
 
 void dbfix_path(char *path, const char *dir, const char *name)
