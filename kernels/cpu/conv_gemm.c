@@ -19,15 +19,16 @@
  */
 #include "kernels/cpu/vmath.h"
 
-#if MOP_VL == 16
-enum { GEMM_ROWS_1 = 14, GEMM_ROWS_2 = 14, GEMM_ROWS_3 = 9, GEMM_BLOCK = 112 };
+/* GEMM_UNROLL: products per turn of the inner loop, enough that the turn's end is hidden. */
+#if MOP_WIDE
+enum { GEMM_ROWS_1 = 14, GEMM_ROWS_2 = 14, GEMM_ROWS_3 = 9, GEMM_BLOCK = 112, GEMM_UNROLL = 2 };
 #elif MOP_VL == 8
-enum { GEMM_ROWS_1 = 8, GEMM_ROWS_2 = 6, GEMM_ROWS_3 = 4, GEMM_BLOCK = 96 };
+enum { GEMM_ROWS_1 = 8, GEMM_ROWS_2 = 6, GEMM_ROWS_3 = 4, GEMM_BLOCK = 96, GEMM_UNROLL = 4 };
 #else
-enum { GEMM_ROWS_1 = 4, GEMM_ROWS_2 = 4, GEMM_ROWS_3 = 3, GEMM_BLOCK = 32 };
+enum { GEMM_ROWS_1 = 4, GEMM_ROWS_2 = 4, GEMM_ROWS_3 = 3, GEMM_BLOCK = 32, GEMM_UNROLL = 4 };
 #endif
 
-enum { GEMM_PANEL = 2 * MOP_VL, GEMM_ROW_TAP_CHANNELS = 16, GEMM_STEM_DEPTH = 9 };
+enum { GEMM_PANEL = 2 * MOP_VL, GEMM_ROW_TAP_CHANNELS = 16 };
 
 /* What the shapes decide. */
 typedef struct gemm_geometry {
@@ -116,10 +117,8 @@ MOP_INLINE void tile_store(const gemm_tiles_job *t, float *out, vf acc[][3], con
 }
 
 /* t->count tiles of one height, one below the other. height and vectors are constants of each
- * caller, so that the sums live in registers; depth is one for the shape of stems (three rows of
- * three pixels of three channels), else 0. */
-MOP_INLINE void tiles_run(const gemm_tiles_job *by_pointer, const int height, const int vectors,
-                          const int depth)
+ * caller, so that the sums live in registers. */
+MOP_INLINE void tiles_run(const gemm_tiles_job *by_pointer, const int height, const int vectors)
 {
     const gemm_tiles_job t = *by_pointer; /* a copy: stores to out cannot change it */
     const bool is_plain = t.last == MOP_VL && t.hi == INFINITY;
@@ -143,15 +142,9 @@ MOP_INLINE void tiles_run(const gemm_tiles_job *by_pointer, const int height, co
 #pragma GCC unroll 16
             for (int r = 0; r < height; r++)
                 a[r] = rows[tap * t.block_rows + r];
-            if (depth > 0) {
-#pragma GCC unroll 9
-                for (ptrdiff_t k = 0; k < depth; k++, w += vectors * MOP_VL)
-                    tile_step(acc, a, k, w, height, vectors);
-            } else {
-#pragma GCC unroll 4
-                for (ptrdiff_t k = 0; k < t.depth; k++, w += vectors * MOP_VL)
-                    tile_step(acc, a, k, w, height, vectors);
-            }
+#pragma GCC unroll GEMM_UNROLL
+            for (ptrdiff_t k = 0; k < t.depth; k++, w += vectors * MOP_VL)
+                tile_step(acc, a, k, w, height, vectors);
         }
         if (residual != NULL) {
 #pragma GCC unroll 16
@@ -173,11 +166,7 @@ typedef void gemm_tile_fn(const gemm_tiles_job *t);
 #define GEMM_TILE(height, vectors)                                                                 \
     static void tile_##height##x##vectors(const gemm_tiles_job *t)                                 \
     {                                                                                              \
-        tiles_run(t, height, vectors, 0);                                                          \
-    }                                                                                              \
-    static void stem_##height##x##vectors(const gemm_tiles_job *t)                                 \
-    {                                                                                              \
-        tiles_run(t, height, vectors, GEMM_STEM_DEPTH);                                            \
+        tiles_run(t, height, vectors);                                                             \
     }
 #define GEMM_TILES_3(v) GEMM_TILE(1, v) GEMM_TILE(2, v) GEMM_TILE(3, v)
 #define GEMM_TILES_4(v) GEMM_TILES_3(v) GEMM_TILE(4, v)
@@ -187,45 +176,34 @@ typedef void gemm_tile_fn(const gemm_tiles_job *t);
 #define GEMM_TILES_14(v)                                                                           \
     GEMM_TILES_9(v)                                                                                \
     GEMM_TILE(10, v) GEMM_TILE(11, v) GEMM_TILE(12, v) GEMM_TILE(13, v) GEMM_TILE(14, v)
-#define GEMM_ROW_3(kind, v) kind##_1x##v, kind##_2x##v, kind##_3x##v
-#define GEMM_ROW_4(kind, v) GEMM_ROW_3(kind, v), kind##_4x##v
-#define GEMM_ROW_6(kind, v) GEMM_ROW_4(kind, v), kind##_5x##v, kind##_6x##v
-#define GEMM_ROW_8(kind, v) GEMM_ROW_6(kind, v), kind##_7x##v, kind##_8x##v
-#define GEMM_ROW_9(kind, v) GEMM_ROW_8(kind, v), kind##_9x##v
-#define GEMM_ROW_14(kind, v)                                                                       \
-    GEMM_ROW_9(kind, v), kind##_10x##v, kind##_11x##v, kind##_12x##v, kind##_13x##v, kind##_14x##v
+#define GEMM_ROW_3(v) tile_1x##v, tile_2x##v, tile_3x##v
+#define GEMM_ROW_4(v) GEMM_ROW_3(v), tile_4x##v
+#define GEMM_ROW_6(v) GEMM_ROW_4(v), tile_5x##v, tile_6x##v
+#define GEMM_ROW_8(v) GEMM_ROW_6(v), tile_7x##v, tile_8x##v
+#define GEMM_ROW_9(v) GEMM_ROW_8(v), tile_9x##v
+#define GEMM_ROW_14(v)                                                                             \
+    GEMM_ROW_9(v), tile_10x##v, tile_11x##v, tile_12x##v, tile_13x##v, tile_14x##v
 
-#if MOP_VL == 16
+/* [vectors - 1][height - 1] */
+#if MOP_WIDE
 GEMM_TILES_14(1)
 GEMM_TILES_14(2)
 GEMM_TILES_9(3)
-#define GEMM_TABLE(kind)                                                                           \
-    {GEMM_ROW_14(kind, 1)}, {GEMM_ROW_14(kind, 2)},                                                \
-    {                                                                                              \
-        GEMM_ROW_9(kind, 3)                                                                        \
-    }
+static gemm_tile_fn *const gemm_tiles[3][GEMM_ROWS_1] = {
+    {GEMM_ROW_14(1)}, {GEMM_ROW_14(2)}, {GEMM_ROW_9(3)}};
 #elif MOP_VL == 8
 GEMM_TILES_8(1)
 GEMM_TILES_6(2)
 GEMM_TILES_4(3)
-#define GEMM_TABLE(kind)                                                                           \
-    {GEMM_ROW_8(kind, 1)}, {GEMM_ROW_6(kind, 2)},                                                  \
-    {                                                                                              \
-        GEMM_ROW_4(kind, 3)                                                                        \
-    }
+static gemm_tile_fn *const gemm_tiles[3][GEMM_ROWS_1] = {
+    {GEMM_ROW_8(1)}, {GEMM_ROW_6(2)}, {GEMM_ROW_4(3)}};
 #else
 GEMM_TILES_4(1)
 GEMM_TILES_4(2)
 GEMM_TILES_3(3)
-#define GEMM_TABLE(kind)                                                                           \
-    {GEMM_ROW_4(kind, 1)}, {GEMM_ROW_4(kind, 2)},                                                  \
-    {                                                                                              \
-        GEMM_ROW_3(kind, 3)                                                                        \
-    }
+static gemm_tile_fn *const gemm_tiles[3][GEMM_ROWS_1] = {
+    {GEMM_ROW_4(1)}, {GEMM_ROW_4(2)}, {GEMM_ROW_3(3)}};
 #endif
-
-/* [depth is a stem's][vectors - 1][height - 1] */
-static gemm_tile_fn *const gemm_tiles[2][3][GEMM_ROWS_1] = {{GEMM_TABLE(tile)}, {GEMM_TABLE(stem)}};
 
 /* --- the table of input pixels ------------------------------------------------------------- */
 
@@ -369,7 +347,7 @@ static void panel_run(const mop_args *args, const gemm_geometry *g, const gemm_b
                         .last = width - (vectors - 1) * MOP_VL,
                         .lo = epilogue.lo,
                         .hi = epilogue.hi};
-    gemm_tile_fn *const *const by_height = gemm_tiles[g->depth == GEMM_STEM_DEPTH][vectors - 1];
+    gemm_tile_fn *const *const by_height = gemm_tiles[vectors - 1];
     const int64_t low = b->rows / tiles, higher = b->rows % tiles;
     t.rows = b->table;
     t.out = args->out + at;

@@ -6,9 +6,7 @@
  */
 #include "kernels/cpu/vmath.h"
 
-#if MOP_VL == 16
-enum { FC_VECTORS = 8 };
-#elif MOP_VL == 8
+#if MOP_VL > 1
 enum { FC_VECTORS = 8 };
 #else
 enum { FC_VECTORS = 4 };

@@ -13,12 +13,20 @@
 
 #include "kernels/cpu/kernel.h"
 
-#if defined(__AVX512F__)
+/* MOP_WIDE: 32 registers, so the large tiles. MOP_VEC_EMULATED, given by a test, has them without
+ * the hardware: four lanes, and what would be an intrinsic is a loop over them. */
+#if defined(MOP_VEC_EMULATED)
+#define MOP_VL   4
+#define MOP_WIDE 1
+#elif defined(__AVX512F__)
 #include <immintrin.h>
-#define MOP_VL 16
+#define MOP_VL     16
+#define MOP_AVX512 1
+#define MOP_WIDE   1
 #elif defined(__AVX2__)
 #include <immintrin.h>
-#define MOP_VL 8
+#define MOP_VL   8
+#define MOP_AVX2 1
 #else
 #define MOP_VL 1
 #endif
@@ -64,12 +72,17 @@ MOP_INLINE void vf_store(float *p, vf v)
 
 MOP_INLINE vf vf_set1(float x)
 {
-#if MOP_VL == 16
+#if defined(MOP_AVX512)
     return (vf)_mm512_set1_ps(x);
-#elif MOP_VL == 8
+#elif defined(MOP_AVX2)
     return (vf)_mm256_set1_ps(x);
-#else
+#elif MOP_VL == 1
     return x;
+#else
+    vf v;
+    for (int i = 0; i < MOP_VL; i++)
+        v[i] = x;
+    return v;
 #endif
 }
 
@@ -78,7 +91,7 @@ MOP_INLINE vf vf_zero(void)
     return vf_set1(0.0f);
 }
 
-#if MOP_VL == 8
+#if defined(MOP_AVX2)
 MOP_INLINE __m256i vf_mask_(int n)
 {
     static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
@@ -89,21 +102,26 @@ MOP_INLINE __m256i vf_mask_(int n)
 /* The first n lanes (1 <= n < MOP_VL); the others are 0 and their memory is not touched. */
 MOP_INLINE vf vf_load_n(const float *p, int n)
 {
-#if MOP_VL == 16
+#if defined(MOP_AVX512)
     return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p);
-#elif MOP_VL == 8
+#elif defined(MOP_AVX2)
     return (vf)_mm256_maskload_ps(p, vf_mask_(n));
-#else
+#elif MOP_VL == 1
     (void)n;
     return *p;
+#else
+    vf v = vf_zero();
+    for (int i = 0; i < n; i++)
+        v[i] = p[i];
+    return v;
 #endif
 }
 
 MOP_INLINE void vf_store_n(float *p, vf v, int n)
 {
-#if MOP_VL == 16
+#if defined(MOP_AVX512)
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1u), (__m512)v);
-#elif MOP_VL == 8
+#elif defined(MOP_AVX2)
     /* halves: a masked store is microcode on some processors (AMD up to Zen 4) */
     __m128 x = _mm256_castps256_ps128((__m256)v);
     if (n & 4) {
@@ -118,9 +136,12 @@ MOP_INLINE void vf_store_n(float *p, vf v, int n)
     }
     if (n & 1)
         _mm_store_ss(p, x);
-#else
+#elif MOP_VL == 1
     (void)n;
     *p = v;
+#else
+    for (int i = 0; i < n; i++)
+        p[i] = v[i];
 #endif
 }
 
@@ -143,23 +164,31 @@ MOP_INLINE void vf_store_part(float *p, vf v, int n)
 /* Both give b where an operand is NaN, so a NaN in b passes. */
 MOP_INLINE vf vf_max(vf a, vf b)
 {
-#if MOP_VL == 16
+#if defined(MOP_AVX512)
     return (vf)_mm512_max_ps((__m512)a, (__m512)b);
-#elif MOP_VL == 8
+#elif defined(MOP_AVX2)
     return (vf)_mm256_max_ps((__m256)a, (__m256)b);
-#else
+#elif MOP_VL == 1
     return a > b ? a : b;
+#else
+    for (int i = 0; i < MOP_VL; i++)
+        b[i] = a[i] > b[i] ? a[i] : b[i];
+    return b;
 #endif
 }
 
 MOP_INLINE vf vf_min(vf a, vf b)
 {
-#if MOP_VL == 16
+#if defined(MOP_AVX512)
     return (vf)_mm512_min_ps((__m512)a, (__m512)b);
-#elif MOP_VL == 8
+#elif defined(MOP_AVX2)
     return (vf)_mm256_min_ps((__m256)a, (__m256)b);
-#else
+#elif MOP_VL == 1
     return a < b ? a : b;
+#else
+    for (int i = 0; i < MOP_VL; i++)
+        b[i] = a[i] < b[i] ? a[i] : b[i];
+    return b;
 #endif
 }
 

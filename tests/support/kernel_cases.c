@@ -28,7 +28,7 @@ size_t mop_kernel_cases(const mop_cpu_kernel *kernel)
 #if defined(__SANITIZE_ADDRESS__)
     return SIZES * SIZES + WIDE;
 #else
-    return 2 * SIZES * SIZES + WIDE;
+    return 6 * SIZES * SIZES + WIDE;
 #endif
 }
 
