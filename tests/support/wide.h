@@ -1,5 +1,5 @@
-/* conv_gemm with the tiles of AVX-512 over four emulated lanes: its tile shapes, panels and masks can be
- * held to the reference on any machine. */
+/* conv_gemm with the tiles of AVX-512 over four emulated lanes: its tile shapes, panels and masks
+ * can be held to the reference on any machine. */
 #ifndef TESTS_SUPPORT_WIDE_H
 #define TESTS_SUPPORT_WIDE_H
 
