@@ -19,6 +19,32 @@ int mop_cpu_processors(void)
     return online > 0 ? (int)online : 1;
 }
 
+/* Position of processor `linux_id` among those of its core: 0 for the first. */
+static uint32_t smt_position(int linux_id)
+{
+    const uint32_t n = cpuinfo_initialize() ? cpuinfo_get_processors_count() : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct cpuinfo_processor *p = cpuinfo_get_processor(i);
+        if (p->linux_id == linux_id)
+            return p->smt_id;
+    }
+    return 0;
+}
+
+int mop_cpu_pick(int *cpu, int n)
+{
+    const uint32_t most_threads = 8; /* of one core, on any machine known */
+    cpu_set_t set;
+    int found = 0;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 0;
+    for (uint32_t smt = 0; smt < most_threads; smt++)
+        for (int id = 0; id < CPU_SETSIZE && found < n; id++)
+            if (CPU_ISSET((size_t)id, &set) && smt_position(id) == smt)
+                cpu[found++] = id;
+    return found;
+}
+
 /* The value of a line "key   : value" of /proc/cpuinfo, its newline cut off; NULL for another key.
  */
 static const char *value_of(char *line, const char *key)

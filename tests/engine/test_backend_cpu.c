@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -286,6 +287,42 @@ static void a_run_flushes_denormals_and_leaves_the_caller_its_mode(void **state)
     mop_model_free(m);
 }
 
+static void processors_are_picked_once_each(void **state)
+{
+    int cpu[64];
+    const int n = mop_cpu_processors() < 64 ? mop_cpu_processors() : 64;
+    cpu_set_t allowed;
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    assert_int_equal(mop_cpu_pick(cpu, n), n);
+    for (int i = 0; i < n; i++) {
+        assert_true(CPU_ISSET((size_t)cpu[i], &allowed));
+        for (int j = 0; j < i; j++)
+            assert_int_not_equal(cpu[i], cpu[j]);
+    }
+}
+
+static void a_run_on_threads_leaves_the_caller_its_processors(void **state)
+{
+    cpu_set_t before, after;
+    mop_model *unfused = NULL, *m;
+    float *in;
+    (void)state;
+    if (mop_cpu_processors() < 2) {
+        printf("skip: this machine has one processor\n");
+        skip();
+    }
+    m = fused_model("mobileone-s0@64", &unfused);
+    in = input_of(m);
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    free(output_with(m, in, 2, false));
+    assert_int_equal(sched_getaffinity(0, sizeof after, &after), 0);
+    assert_true(CPU_EQUAL(&before, &after));
+    free(in);
+    mop_model_free(m);
+    mop_model_free(unfused);
+}
+
 static void absurd_choices_are_refused_with_the_values(void **state)
 {
     mop_device *device = NULL;
@@ -359,6 +396,8 @@ int main(void)
         cmocka_unit_test(profile_stamps_are_contiguous),
         cmocka_unit_test(read_gives_kept_nodes_and_refuses_others),
         cmocka_unit_test(a_run_flushes_denormals_and_leaves_the_caller_its_mode),
+        cmocka_unit_test(processors_are_picked_once_each),
+        cmocka_unit_test(a_run_on_threads_leaves_the_caller_its_processors),
         cmocka_unit_test(absurd_choices_are_refused_with_the_values),
         cmocka_unit_test(the_device_says_who_it_is),
         cmocka_unit_test(an_unknown_back_end_is_named_with_the_nearest),
