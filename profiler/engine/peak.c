@@ -9,7 +9,7 @@ double mop_peak_flops(const mop_clock *clock, mop_isa isa, int bursts)
     int64_t rounds = 1000;
     double best = 0;
     volatile float sink; /* the sums are used */
-    for (int i = 0; i < bursts; i++) {
+    for (int64_t i = 0; i < (int64_t)bursts * 5; i++) {
         uint64_t ns = 0;
         do { /* grows until one burst is long enough; afterwards it runs once */
             const uint64_t start = mop_now_ns(clock);

@@ -7,8 +7,9 @@
 
 /* Floating-point operations per second (a multiply-add counts two) of a loop of independent
  * multiply-adds in registers at the given instruction set level, which the machine must offer: the
- * best of `bursts` bursts of about 2 ms each, so that neither a slow clock at the start nor a
- * neighbour decides. Below MOP_ISA_AVX2 a multiply-add is two instructions. 0 if bursts < 1. */
+ * best part of about 2 ms out of `bursts` times 10 ms. Short parts, because beside a busy neighbour
+ * a long one is never undisturbed; several, because the clock starts slowly. Below MOP_ISA_AVX2 a
+ * multiply-add is two instructions. 0 if bursts < 1. */
 double mop_peak_flops(const mop_clock *clock, mop_isa isa, int bursts);
 
 #endif

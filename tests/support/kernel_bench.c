@@ -74,7 +74,14 @@ static uint64_t best_ns(const mop_cpu_kernel *k, const mop_args *args, const mop
     return best;
 }
 
-static void bench_one(const struct bench_shape *b, const mop_clock *clock, double peak)
+/* Time of one shape, and which kernel took it. */
+typedef struct bench_result {
+    const struct bench_shape *shape;
+    const char *kernel;
+    double ns, flops;
+} bench_result;
+
+static bench_result bench_one(const struct bench_shape *b, const mop_clock *clock)
 {
     mop_rng rng;
     mop_weight_desc desc[MOP_MAX_WEIGHTS];
@@ -102,27 +109,38 @@ static void bench_one(const struct bench_shape *b, const mop_clock *clock, doubl
                            .out = out,
                            .scratch = scratch,
                            .end = k->units(&inst)};
-    const double ns = (double)best_ns(k, &args, clock);
-    printf("%-14s %-10s %10.2f us %8.2f GFLOP/s %6.1f %% of peak\n", b->name, k->name, ns / 1e3,
-           2 * (double)cost.macs / ns, 200e9 * (double)cost.macs / ns / peak);
+    const bench_result result = {.shape = b,
+                                 .kernel = k->name,
+                                 .ns = (double)best_ns(k, &args, clock),
+                                 .flops = 2 * (double)cost.macs};
     for (int i = 0; i < MOP_MAX_WEIGHTS; i++)
         free(w[i]);
     free(in);
     free(out);
     free(packed);
     free(scratch);
+    return result;
 }
 
 int mop_kernel_bench(const char *pick)
 {
+    enum { SHAPES = sizeof shapes / sizeof shapes[0] };
     const mop_clock clock = mop_clock_real();
     const mop_isa isa = mop_isa_best(MOP_ISA_ALL);
-    const double peak = mop_peak_flops(&clock, isa, 20);
-    printf("%s peak %.2f GFLOP/s\n", mop_isa_name(isa), peak / 1e9);
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+    bench_result results[SHAPES];
+    double peak = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < SHAPES; i++) {
+        const double now = mop_peak_flops(&clock, isa, 4);
+        peak = now > peak ? now : peak;
         if (pick == NULL || strstr(shapes[i].name, pick) != NULL)
-            bench_one(&shapes[i], &clock, peak);
-    printf("%s peak afterwards %.2f GFLOP/s\n", mop_isa_name(isa),
-           mop_peak_flops(&clock, isa, 20) / 1e9);
+            results[n++] = bench_one(&shapes[i], &clock);
+    }
+    printf("%s peak %.2f GFLOP/s\n", mop_isa_name(isa), peak / 1e9);
+    for (size_t i = 0; i < n; i++) {
+        const bench_result *r = &results[i];
+        printf("%-14s %-10s %10.2f us %8.2f GFLOP/s %6.1f %% of peak\n", r->shape->name, r->kernel,
+               r->ns / 1e3, r->flops / r->ns, 100e9 * r->flops / r->ns / peak);
+    }
     return 0;
 }
