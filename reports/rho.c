@@ -185,7 +185,8 @@ static mop_status fill_row(mop_cell *c, const mop_rho *r, mop_err *err)
         status = mop_cell_set_int(c++, (int64_t)r->families, err);
     const double reals[] = {r->rho.est, r->rho.lo, r->rho.hi, r->p, r->p_holm};
     for (size_t i = 0; i < sizeof reals / sizeof reals[0] && status == MOP_OK; i++)
-        status = mop_cell_set_real(c++, reals[i], i < 3 ? 2 : 4, err);
+        /* a p too small for four decimals is not zero */
+        status = mop_cell_set_real(c++, reals[i], i < 3 ? 2 : reals[i] < 5e-5 ? -1 : 4, err);
     return status == MOP_OK ? mop_cell_set_text(c, mop_rho_reading(r), err) : status;
 }
 
