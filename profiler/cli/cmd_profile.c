@@ -8,9 +8,10 @@
 #include "profiler/base/clock.h"
 #include "profiler/base/stats.h"
 #include "profiler/cli/cli.h"
-#include "profiler/cli/job.h"
 #include "profiler/cli/layer_kind.h"
+#include "profiler/engine/job.h"
 #include "profiler/engine/peak.h"
+#include "variants/passes.h"
 
 /* Times of R plain and R profiled runs, alternating. */
 struct times {
@@ -189,6 +190,7 @@ static mop_status profile(const struct typed *o, const char *text, mop_err *err)
     mop_device_choice choice = {.selector = o->device};
     mop_device *device = NULL;
     mop_subject_model m = {0};
+    mop_spec spec;
     mop_format format;
     mop_status status = mop_cli_one_spec(text, one, sizeof one, err);
     if (status == MOP_OK)
@@ -206,7 +208,9 @@ static mop_status profile(const struct typed *o, const char *text, mop_err *err)
         status =
             mop_cli_open(o->backend != NULL ? o->backend : "cpu", &choice, &backend, &device, err);
     if (status == MOP_OK)
-        status = mop_subject_model_init(&m, one, (uint64_t)seed, err);
+        status = mop_spec_parse(one, &spec, err);
+    if (status == MOP_OK)
+        status = mop_subject_model_init(&m, &spec, 1, (uint64_t)seed, MOP_FUSE_ALL, err);
     if (status == MOP_OK)
         status = profile_on(o, backend, device, choice.isa_mask, &m, (size_t)runs, err);
     mop_subject_model_release(&m);

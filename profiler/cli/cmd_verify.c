@@ -9,7 +9,8 @@
 #include "db/table.h"
 #include "profiler/base/alloc.h"
 #include "profiler/cli/cli.h"
-#include "profiler/cli/job.h"
+#include "profiler/engine/job.h"
+#include "variants/passes.h"
 
 struct typed {
     char *variants, *backends, *threads, *device, *isa, *seed, *format, *output;
@@ -135,15 +136,24 @@ static void spell_forms(const mop_spec *spec, char deploy[MOP_SPEC_MAX], char tr
     (void)snprintf(train, MOP_SPEC_MAX, "%.*s:train%.80s", stem, spec->text, rest);
 }
 
+static mop_status build(const struct verification *v, const char *text, mop_subject_model *m,
+                        mop_err *err)
+{
+    mop_spec spec;
+    mop_status status = mop_spec_parse(text, &spec, err);
+    return status == MOP_OK ? mop_subject_model_init(m, &spec, 1, v->seed, MOP_FUSE_ALL, err)
+                            : status;
+}
+
 static mop_status verify_one(struct verification *v, const char *deploy, const char *train,
                              mop_err *err)
 {
     mop_subject_model m[2];
     mop_status status;
     memset(m, 0, sizeof m);
-    status = mop_subject_model_init(&m[0], deploy, v->seed, err);
+    status = build(v, deploy, &m[0], err);
     if (status == MOP_OK)
-        status = mop_subject_model_init(&m[1], train, v->seed, err);
+        status = build(v, train, &m[1], err);
     for (size_t k = 0; k < v->devices.n && status == MOP_OK; k++)
         status = verify_on(v, m, k, err);
     mop_subject_model_release(&m[0]);

@@ -5,9 +5,8 @@
 #include <stdlib.h>
 
 #include "profiler/base/alloc.h"
-#include "profiler/engine/check.h"
+#include "profiler/engine/job.h"
 #include "profiler/measure/sweep_internal.h"
-#include "variants/passes.h"
 
 /* Preparation may take this share of the budget; rows that it does not reach stay pending. */
 #define PREPARE_SHARE 0.6
@@ -25,20 +24,15 @@ static void fail_row(mop_sweep_row *r, const char *why)
     (void)snprintf(r->record.reason, sizeof r->record.reason, "%s", why); /* same size as msg */
 }
 
+/* What came about before a failure belongs to n and t all the same. */
 static mop_status establish(sweep *s, sweep_network *n, truth *t, mop_err *err)
 {
-    mop_status st = mop_variant_model(&n->spec, n->batch, s->options->seed, &t->model, err);
-    if (st != MOP_OK)
-        return st;
-    mop_shape in = t->model->graph->nodes[0].inst.out;
-    n->input = mop_calloc((size_t)mop_shape_elems(in), sizeof *n->input, err);
-    t->reference = mop_calloc(n->n_out, sizeof *t->reference, err);
-    if (n->input == NULL || t->reference == NULL)
-        return MOP_ENOMEM;
-    mop_standard_input(in, s->options->seed, n->input);
-    st = mop_reference_run(t->model, n->input, t->reference, n->n_out, err);
-    if (st == MOP_OK)
-        st = mop_pass_fuse(t->model, s->options->fuse, &n->fused, err);
+    mop_subject_model m;
+    mop_status st =
+        mop_subject_model_init(&m, &n->spec, n->batch, s->options->seed, s->options->fuse, err);
+    n->input = m.input;
+    n->fused = m.fused;
+    *t = (truth){.model = m.model, .reference = m.reference};
     return st;
 }
 

@@ -1,7 +1,7 @@
-/* One network on one device, ready to run and known to be right: what profile and verify work on.
- */
-#ifndef PROFILER_CLI_JOB_H
-#define PROFILER_CLI_JOB_H
+/* One network with what it is judged by, and its checked plan on one device: what a sweep, profile
+ * and verify all work on. */
+#ifndef PROFILER_ENGINE_JOB_H
+#define PROFILER_ENGINE_JOB_H
 
 #include "profiler/engine/check.h"
 #include "variants/variant.h"
@@ -16,9 +16,10 @@ typedef struct mop_subject_model {
     size_t n_out;
 } mop_subject_model;
 
-/* Builds all of it for the canonical spec text at batch 1. Release also after a failure. */
-mop_status mop_subject_model_init(mop_subject_model *m, const char *text, uint64_t seed,
-                                  mop_err *err);
+/* Builds all of it: constants and standard input from seed, fused with the union `fuse` of
+ * mop_fuse. After a failure m holds what came about so far and is released the same way. */
+mop_status mop_subject_model_init(mop_subject_model *m, const mop_spec *spec, int32_t batch,
+                                  uint64_t seed, unsigned fuse, mop_err *err);
 void mop_subject_model_release(mop_subject_model *m);
 
 /* Plans m on the device and checks the plan's output; *plan is the caller's to free. */
