@@ -20,8 +20,9 @@ static void add_record(mop_csv_layout *l, mop_record_kind kind, const char *alia
     for (size_t i = 0; i < f->n; i++) {
         mop_field field = f->field[i];
         char name[48], from[48];
-        /* What was planned stays with the database that planned it. */
-        if (kind == MOP_RECORD_SWEEP && strncmp(field.column, "plan_", 5) == 0)
+        /* What was planned stays with the database that planned it, as does its identity. */
+        if (kind == MOP_RECORD_SWEEP &&
+            (strncmp(field.column, "plan_", 5) == 0 || strcmp(field.column, "uuid") == 0))
             continue;
         (void)snprintf(name, sizeof name, "%s_%s", f->table, field.column); /* fits */
         (void)snprintf(from, sizeof from, "%s.%s", alias, field.column);

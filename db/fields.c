@@ -39,6 +39,27 @@ static const mop_field sample_fields[] = {
 #define MOP_SAMPLE_FIELD(kind, column, member) ROW(mop_sample_record, kind, column, member)
 #include "db/run_fields.def"
 };
+static const mop_field pass_fields[] = {
+#define MOP_PASS_FIELD(kind, column, member) ROW(mop_pass_record, kind, column, member)
+#include "db/run_fields.def"
+};
+static const mop_field visit_fields[] = {
+#define MOP_VISIT_FIELD(kind, column, member) ROW(mop_visit_record, kind, column, member)
+#include "db/run_fields.def"
+};
+static const mop_field control_fields[] = {
+#define MOP_CONTROL_FIELD(kind, column, member) ROW(mop_control_record, kind, column, member)
+#include "db/run_fields.def"
+};
+static const mop_field worker_fields[] = {
+#define MOP_WORKER_FIELD(kind, column, member) ROW(mop_worker_record, kind, column, member)
+#include "db/run_fields.def"
+};
+static const mop_field calibration_fields[] = {
+#define MOP_CALIBRATION_FIELD(kind, column, member)                                                \
+    ROW(mop_calibration_record, kind, column, member)
+#include "db/run_fields.def"
+};
 
 #define LIST(table_, fields, record)                                                               \
     {                                                                                              \
@@ -52,6 +73,11 @@ static const mop_fields lists[MOP_RECORD_COUNT] = {
     [MOP_RECORD_LAYER] = LIST("layer", layer_fields, mop_layer_record),
     [MOP_RECORD_MEASUREMENT] = LIST("measurement", measurement_fields, mop_measurement_record),
     [MOP_RECORD_SAMPLE] = LIST("sample", sample_fields, mop_sample_record),
+    [MOP_RECORD_PASS] = LIST("pass", pass_fields, mop_pass_record),
+    [MOP_RECORD_VISIT] = LIST("visit", visit_fields, mop_visit_record),
+    [MOP_RECORD_CONTROL] = LIST("control", control_fields, mop_control_record),
+    [MOP_RECORD_WORKER] = LIST("worker", worker_fields, mop_worker_record),
+    [MOP_RECORD_CALIBRATION] = LIST("calibration", calibration_fields, mop_calibration_record),
 };
 
 static const char *const state_names[] = {

@@ -50,17 +50,14 @@ mop_status mop_samples_insert(mop_store *s, const mop_sample_record *samples, si
 static mop_status insert_pass(mop_store *s, int64_t sweep_id, const mop_pass_record *pass,
                               mop_err *err)
 {
-    sqlite3_stmt *stmt;
-    mop_status st = mop_sql_prepare(
-        s->db, "INSERT INTO pass (sweep_id, pass, began_ns, ended_ns) VALUES (?1, ?2, ?3, ?4)",
-        s->path, &stmt, err);
-    if (st != MOP_OK)
-        return st;
-    (void)sqlite3_bind_int64(stmt, 1, sweep_id); /* the indices are in range */
-    (void)sqlite3_bind_int64(stmt, 2, pass->pass);
-    (void)sqlite3_bind_int64(stmt, 3, pass->began_ns);
-    (void)sqlite3_bind_int64(stmt, 4, pass->ended_ns);
-    return mop_sql_run(s->db, stmt, s->path, err);
+    const mop_extra sweep = {.column = "sweep_id", .value = sweep_id};
+    mop_status st = mop_insert(s, MOP_RECORD_PASS, pass, &sweep, 1, NULL, err);
+    for (size_t i = 0; st == MOP_OK && i < pass->n_visits; i++)
+        st = mop_insert(
+            s, MOP_RECORD_VISIT, &pass->visits[i],
+            &(mop_extra){.column = "measurement_id", .value = pass->visits[i].measurement_id}, 1,
+            NULL, err);
+    return st;
 }
 
 /* Samples of one visit lie together, so a change of id is a new measurement; one seen twice is only
@@ -98,7 +95,7 @@ mop_status mop_store_commit_pass(mop_store *s, int64_t sweep_id, const mop_pass_
  * --------------------------------------------------------------------------------- */
 
 static mop_status insert_layer_times(mop_store *s, int64_t measurement_id, uint32_t pass,
-                                     const int64_t *layer_ns, size_t n, mop_err *err)
+                                     const mop_layer_times *times, mop_err *err)
 {
     sqlite3_stmt *stmt;
     mop_status st = mop_sql_prepare(s->db,
@@ -107,12 +104,12 @@ static mop_status insert_layer_times(mop_store *s, int64_t measurement_id, uint3
                                     s->path, &stmt, err);
     if (st != MOP_OK)
         return st;
-    for (size_t i = 0; st == MOP_OK && i < n; i++) {
+    for (size_t i = 0; st == MOP_OK && i < times->n; i++) {
         int rc;
         (void)sqlite3_bind_int64(stmt, 1, measurement_id); /* the indices are in range */
         (void)sqlite3_bind_int64(stmt, 2, pass);
         (void)sqlite3_bind_int64(stmt, 3, (int64_t)i);
-        (void)sqlite3_bind_int64(stmt, 4, layer_ns[i]);
+        (void)sqlite3_bind_int64(stmt, 4, times->layer_ns[i]);
         rc = sqlite3_step(stmt);
         if (rc != SQLITE_DONE)
             st = mop_sql_fail(s->db, rc, "cannot write layer times to", s->path, err);
@@ -124,9 +121,11 @@ static mop_status insert_layer_times(mop_store *s, int64_t measurement_id, uint3
 
 /* n times that are those of the measurement's layers and make up the total. A model that was
  * planned before it could be prepared has no layers to compare with. */
-static mop_status check_layer_times(mop_store *s, int64_t measurement_id, const int64_t *layer_ns,
-                                    size_t n, int64_t total_ns, mop_err *err)
+static mop_status check_layer_times(mop_store *s, int64_t measurement_id,
+                                    const mop_layer_times *times, mop_err *err)
 {
+    const int64_t *layer_ns = times->layer_ns;
+    size_t n = times->n;
     int64_t layers = 0, sum = 0;
     mop_status st = mop_sql_int(s->db,
                                 "SELECT count(*) FROM layer JOIN measurement USING (model_id) "
@@ -140,33 +139,34 @@ static mop_status check_layer_times(mop_store *s, int64_t measurement_id, const 
     if (layers != 0 && (int64_t)n != layers)
         return mop_fail(err, MOP_EINVAL, "measurement %lld has %lld layers, not %zu",
                         (long long)measurement_id, (long long)layers, n);
-    if (sum != total_ns)
+    if (sum != times->total_ns)
         return mop_fail(err, MOP_EINVAL, "the layers take %lld ns together, the run %lld ns",
-                        (long long)sum, (long long)total_ns);
+                        (long long)sum, (long long)times->total_ns);
     return MOP_OK;
 }
 
 static mop_status insert_layer_run(mop_store *s, int64_t measurement_id, uint32_t pass,
-                                   int64_t total_ns, mop_err *err)
+                                   const mop_layer_times *times, mop_err *err)
 {
     sqlite3_stmt *stmt;
-    mop_status st = mop_sql_prepare(
-        s->db, "INSERT INTO layer_run (measurement_id, pass, total_ns) VALUES (?1, ?2, ?3)",
-        s->path, &stmt, err);
+    mop_status st = mop_sql_prepare(s->db,
+                                    "INSERT INTO layer_run (measurement_id, pass, total_ns, "
+                                    "plain_ns) VALUES (?1, ?2, ?3, ?4)",
+                                    s->path, &stmt, err);
     if (st != MOP_OK)
         return st;
     (void)sqlite3_bind_int64(stmt, 1, measurement_id); /* the indices are in range */
     (void)sqlite3_bind_int64(stmt, 2, pass);
-    (void)sqlite3_bind_int64(stmt, 3, total_ns);
+    (void)sqlite3_bind_int64(stmt, 3, times->total_ns);
+    (void)sqlite3_bind_int64(stmt, 4, times->plain_ns);
     return mop_sql_run(s->db, stmt, s->path, err);
 }
 
 mop_status mop_store_put_layer_times(mop_store *s, int64_t measurement_id, uint32_t pass,
-                                     const int64_t *layer_ns, size_t n, int64_t total_ns,
-                                     mop_err *err)
+                                     const mop_layer_times *times, mop_err *err)
 {
     int64_t last = -1;
-    mop_status st = check_layer_times(s, measurement_id, layer_ns, n, total_ns, err);
+    mop_status st = check_layer_times(s, measurement_id, times, err);
     if (st == MOP_OK)
         st = mop_sql_int(s->db,
                          "SELECT coalesce(max(pass), -1) FROM layer_run WHERE measurement_id = ?1",
@@ -176,8 +176,8 @@ mop_status mop_store_put_layer_times(mop_store *s, int64_t measurement_id, uint3
     st = mop_tx_begin(s, err);
     if (st != MOP_OK)
         return st;
-    st = insert_layer_times(s, measurement_id, pass, layer_ns, n, err);
+    st = insert_layer_times(s, measurement_id, pass, times, err);
     if (st == MOP_OK)
-        st = insert_layer_run(s, measurement_id, pass, total_ns, err);
+        st = insert_layer_run(s, measurement_id, pass, times, err);
     return mop_tx_end(s, st, err);
 }

@@ -5,10 +5,11 @@
 #include "db/store_internal.h"
 #include "profiler/base/hash.h"
 
-/* INSERT INTO table (extra..., fields...) VALUES (?1, ...) */
-static void insert_sql(const mop_fields *f, const mop_extra *extra, size_t n_extra, mop_str *sql)
+/* VERB INTO table (extra..., fields...) VALUES (?1, ...) */
+static void insert_sql(const char *verb, const mop_fields *f, const mop_extra *extra,
+                       size_t n_extra, mop_str *sql)
 {
-    mop_str_addf(sql, "INSERT INTO %s (", f->table);
+    mop_str_addf(sql, "%s INTO %s (", verb, f->table);
     for (size_t i = 0; i < n_extra; i++)
         mop_str_addf(sql, "%s, ", extra[i].column);
     mop_fields_columns(f, NULL, sql);
@@ -18,14 +19,14 @@ static void insert_sql(const mop_fields *f, const mop_extra *extra, size_t n_ext
     mop_str_add(sql, ")");
 }
 
-mop_status mop_insert(mop_store *s, mop_record_kind kind, const void *record,
-                      const mop_extra *extra, size_t n_extra, int64_t *id, mop_err *err)
+static mop_status put(mop_store *s, const char *verb, mop_record_kind kind, const void *record,
+                      const mop_extra *extra, size_t n_extra, mop_err *err)
 {
     const mop_fields *f = mop_fields_of(kind);
     mop_str sql = {0};
     sqlite3_stmt *stmt = NULL;
     mop_status st;
-    insert_sql(f, extra, n_extra, &sql);
+    insert_sql(verb, f, extra, n_extra, &sql);
     st = mop_sql_prepare_built(s->db, &sql, s->path, &stmt, err);
     if (st != MOP_OK)
         return st;
@@ -39,10 +40,22 @@ mop_status mop_insert(mop_store *s, mop_record_kind kind, const void *record,
         (void)sqlite3_finalize(stmt); /* never stepped */
         return st;
     }
-    st = mop_sql_run(s->db, stmt, s->path, err);
+    return mop_sql_run(s->db, stmt, s->path, err);
+}
+
+mop_status mop_insert(mop_store *s, mop_record_kind kind, const void *record,
+                      const mop_extra *extra, size_t n_extra, int64_t *id, mop_err *err)
+{
+    mop_status st = put(s, "INSERT", kind, record, extra, n_extra, err);
     if (st == MOP_OK && id != NULL)
         *id = sqlite3_last_insert_rowid(s->db);
     return st;
+}
+
+mop_status mop_replace(mop_store *s, mop_record_kind kind, const void *record,
+                       const mop_extra *extra, size_t n_extra, mop_err *err)
+{
+    return put(s, "INSERT OR REPLACE", kind, record, extra, n_extra, err);
 }
 
 mop_status mop_find(mop_store *s, mop_record_kind kind, const void *record, const char *hex_column,
@@ -77,6 +90,18 @@ mop_status mop_find(mop_store *s, mop_record_kind kind, const void *record, cons
 /* --- the plan transaction
  * --------------------------------------------------------------------------- */
 
+/* Runs an UPDATE or DELETE with ?1 = a and ?2 = b. */
+static mop_status change(mop_store *s, const char *sql, int64_t a, int64_t b, mop_err *err)
+{
+    sqlite3_stmt *stmt;
+    mop_status st = mop_sql_prepare(s->db, sql, s->path, &stmt, err);
+    if (st != MOP_OK)
+        return st;
+    (void)sqlite3_bind_int64(stmt, 1, a); /* the indices are in range */
+    (void)sqlite3_bind_int64(stmt, 2, b);
+    return mop_sql_run(s->db, stmt, s->path, err);
+}
+
 mop_status mop_store_begin_plan(mop_store *s, const mop_sweep_record *sweep, int64_t *sweep_id,
                                 mop_err *err)
 {
@@ -89,6 +114,11 @@ mop_status mop_store_begin_plan(mop_store *s, const mop_sweep_record *sweep, int
     if (st != MOP_OK)
         return st;
     st = mop_insert(s, MOP_RECORD_SWEEP, sweep, NULL, 0, &id, err);
+    if (st == MOP_OK)
+        st = change(s,
+                    "UPDATE sweep SET uuid = lower(hex(randomblob(16))) "
+                    "WHERE id = ?1 AND uuid IS NULL AND ?2 = 0",
+                    id, 0, err);
     if (st != MOP_OK)
         return mop_tx_end(s, st, err);
     s->planning = id;
@@ -111,26 +141,39 @@ void mop_store_abort_plan(mop_store *s)
     s->planning = 0;
 }
 
+mop_status mop_store_put_calibration(mop_store *s, int64_t sweep_id, int64_t device_id,
+                                     const mop_calibration_record *calibration, mop_err *err)
+{
+    const mop_extra extra[] = {{.column = "sweep_id", .value = sweep_id},
+                               {.column = "device_id", .value = device_id}};
+    return mop_replace(s, MOP_RECORD_CALIBRATION, calibration, extra, 2, err);
+}
+
+mop_status mop_store_put_control(mop_store *s, int64_t sweep_id, const mop_control_record *control,
+                                 mop_err *err)
+{
+    const mop_extra sweep = {.column = "sweep_id", .value = sweep_id};
+    return mop_replace(s, MOP_RECORD_CONTROL, control, &sweep, 1, err);
+}
+
+mop_status mop_store_put_worker(mop_store *s, int64_t sweep_id, const mop_worker_record *worker,
+                                mop_err *err)
+{
+    const mop_extra sweep = {.column = "sweep_id", .value = sweep_id};
+    return mop_replace(s, MOP_RECORD_WORKER, worker, &sweep, 1, err);
+}
+
 mop_status mop_device_row(mop_store *s, const mop_device_record *device, int64_t sweep_id,
                           int64_t *id, mop_err *err)
 {
-    sqlite3_stmt *stmt;
     int64_t row;
     mop_status st = mop_find(s, MOP_RECORD_DEVICE, device, NULL, 0, &row, err);
     if (st == MOP_OK && row == 0)
         st = mop_insert(s, MOP_RECORD_DEVICE, device, NULL, 0, &row, err);
-    if (st == MOP_OK && device->peak_flops > 0) {
-        st = mop_sql_prepare(s->db,
-                             "INSERT OR REPLACE INTO calibration (sweep_id, device_id, name, value)"
-                             " VALUES (?1, ?2, 'peak_flops', ?3)",
-                             s->path, &stmt, err);
-        if (st == MOP_OK) {
-            (void)sqlite3_bind_int64(stmt, 1, sweep_id); /* the indices are in range */
-            (void)sqlite3_bind_int64(stmt, 2, row);
-            (void)sqlite3_bind_double(stmt, 3, device->peak_flops);
-            st = mop_sql_run(s->db, stmt, s->path, err);
-        }
-    }
+    if (st == MOP_OK && device->peak_flops > 0)
+        st = mop_store_put_calibration(
+            s, sweep_id, row,
+            &(mop_calibration_record){.name = "peak_flops", .value = device->peak_flops}, err);
     if (st == MOP_OK)
         *id = row;
     return st;
@@ -142,18 +185,6 @@ mop_status mop_store_put_device(mop_store *s, const mop_device_record *device, i
     if (s->planning == 0)
         return mop_fail(err, MOP_EINVAL, "a device is stored while no sweep is being planned");
     return mop_device_row(s, device, s->planning, id, err);
-}
-
-/* Runs an UPDATE or DELETE with ?1 = a and ?2 = b. */
-static mop_status change(mop_store *s, const char *sql, int64_t a, int64_t b, mop_err *err)
-{
-    sqlite3_stmt *stmt;
-    mop_status st = mop_sql_prepare(s->db, sql, s->path, &stmt, err);
-    if (st != MOP_OK)
-        return st;
-    (void)sqlite3_bind_int64(stmt, 1, a); /* the indices are in range */
-    (void)sqlite3_bind_int64(stmt, 2, b);
-    return mop_sql_run(s->db, stmt, s->path, err);
 }
 
 /* Texts are hashed with their terminator, so that neighbours cannot trade characters. */
@@ -304,17 +335,18 @@ mop_status mop_store_update_measurement(mop_store *s, const mop_measurement_reco
     return st;
 }
 
-mop_status mop_store_finish_sweep(mop_store *s, int64_t sweep_id, mop_err *err)
+mop_status mop_store_finish_sweep(mop_store *s, int64_t sweep_id, double aa_floor, mop_err *err)
 {
     sqlite3_stmt *stmt;
     mop_status st = mop_sql_prepare(s->db,
                                     "UPDATE sweep SET state = CASE WHEN EXISTS (SELECT 1 FROM "
                                     "measurement WHERE sweep_id = ?1 AND state = 'pending') "
-                                    "THEN 'stopped' ELSE 'done' END WHERE id = ?1",
+                                    "THEN 'stopped' ELSE 'done' END, aa_floor = ?2 WHERE id = ?1",
                                     s->path, &stmt, err);
     if (st != MOP_OK)
         return st;
-    (void)sqlite3_bind_int64(stmt, 1, sweep_id); /* the index is in range */
+    (void)sqlite3_bind_int64(stmt, 1, sweep_id);  /* the indices are in range */
+    (void)sqlite3_bind_double(stmt, 2, aa_floor); /* NaN becomes NULL */
     st = mop_sql_run(s->db, stmt, s->path, err);
     if (st == MOP_OK && sqlite3_changes(s->db) != 1)
         st = mop_fail(err, MOP_EINVAL, "there is no sweep %lld in %.120s", (long long)sweep_id,

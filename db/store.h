@@ -49,15 +49,26 @@ mop_status mop_store_update_measurement(mop_store *store, const mop_measurement_
 mop_status mop_store_commit_pass(mop_store *store, int64_t sweep_id, const mop_pass_record *pass,
                                  mop_err *err);
 
-/* One profiled run of a measurement: n contiguous layer times, as many as the model has layers,
- * that sum to total_ns; MOP_EINVAL otherwise. Passes count upwards: one that is stored already, as
- * after a killed sweep that goes on, stays as it was, and the call is MOP_OK. */
+/* One profiled run of a measurement and the plain run before it: n contiguous layer times, as many
+ * as the model has layers, that sum to total_ns; MOP_EINVAL otherwise. Passes count upwards: one
+ * that is stored already, as after a killed sweep that goes on, stays as it was, and the call is
+ * MOP_OK. */
 mop_status mop_store_put_layer_times(mop_store *store, int64_t measurement_id, uint32_t pass,
-                                     const int64_t *layer_ns, size_t n, int64_t total_ns,
-                                     mop_err *err);
+                                     const mop_layer_times *times, mop_err *err);
 
-/* Marks the sweep complete ("done"), or "stopped" if rows are pending. */
-mop_status mop_store_finish_sweep(mop_store *store, int64_t sweep_id, mop_err *err);
+/* Controls, workers and calibrations of a sweep, by name or number; one that is there is replaced.
+ * Durable on return. */
+mop_status mop_store_put_control(mop_store *store, int64_t sweep_id,
+                                 const mop_control_record *control, mop_err *err);
+mop_status mop_store_put_worker(mop_store *store, int64_t sweep_id, const mop_worker_record *worker,
+                                mop_err *err);
+mop_status mop_store_put_calibration(mop_store *store, int64_t sweep_id, int64_t device_id,
+                                     const mop_calibration_record *calibration, mop_err *err);
+
+/* Marks the sweep complete ("done"), or "stopped" if rows are pending, with its A/A floor (NAN:
+ * none). */
+mop_status mop_store_finish_sweep(mop_store *store, int64_t sweep_id, double aa_floor,
+                                  mop_err *err);
 
 /* Resume: the newest sweep with this plan hash that still has pending rows. *sweep_id is 0 if there
  * is none. The arrays are the caller's to free. next_pass is one past the last committed pass. */

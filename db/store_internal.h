@@ -36,6 +36,9 @@ typedef struct mop_extra {
 } mop_extra;
 mop_status mop_insert(mop_store *store, mop_record_kind kind, const void *record,
                       const mop_extra *extra, size_t n_extra, int64_t *id, mop_err *err);
+/* The same, but a row with the same key is replaced. */
+mop_status mop_replace(mop_store *store, mop_record_kind kind, const void *record,
+                       const mop_extra *extra, size_t n_extra, mop_err *err);
 
 /* Row id of the record equal in every field, 0 if there is none. hex_column (may be NULL) must
  * equal hex too. */

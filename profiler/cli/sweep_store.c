@@ -74,15 +74,27 @@ static mop_status commit_pass(void *ctx, int64_t sweep_id, const mop_pass_record
 }
 
 static mop_status put_layer_times(void *ctx, int64_t measurement_id, uint32_t pass,
-                                  const int64_t *layer_ns, size_t n, int64_t total_ns, mop_err *err)
+                                  const mop_layer_times *times, mop_err *err)
 {
-    return mop_store_put_layer_times(((mop_sweep_store *)ctx)->store, measurement_id, pass,
-                                     layer_ns, n, total_ns, err);
+    return mop_store_put_layer_times(((mop_sweep_store *)ctx)->store, measurement_id, pass, times,
+                                     err);
 }
 
-static mop_status finish_sweep(void *ctx, int64_t sweep_id, mop_err *err)
+static mop_status put_control(void *ctx, int64_t sweep_id, const mop_control_record *control,
+                              mop_err *err)
 {
-    return mop_store_finish_sweep(((mop_sweep_store *)ctx)->store, sweep_id, err);
+    return mop_store_put_control(((mop_sweep_store *)ctx)->store, sweep_id, control, err);
+}
+
+static mop_status put_worker(void *ctx, int64_t sweep_id, const mop_worker_record *worker,
+                             mop_err *err)
+{
+    return mop_store_put_worker(((mop_sweep_store *)ctx)->store, sweep_id, worker, err);
+}
+
+static mop_status finish_sweep(void *ctx, int64_t sweep_id, double aa_floor, mop_err *err)
+{
+    return mop_store_finish_sweep(((mop_sweep_store *)ctx)->store, sweep_id, aa_floor, err);
 }
 
 /* The arrays change hands: the sweep frees them. */
@@ -119,6 +131,8 @@ mop_record_sink mop_sweep_store_sink(mop_sweep_store *s)
         .update_measurement = update_measurement,
         .commit_pass = commit_pass,
         .put_layer_times = put_layer_times,
+        .put_control = put_control,
+        .put_worker = put_worker,
         .finish_sweep = finish_sweep,
         .resume = resume,
         .ctx = s,

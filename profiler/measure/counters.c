@@ -18,7 +18,8 @@ static void read_real(void *ctx, mop_counts *out)
                         .invol_switches = MOP_ABSENT,
                         .minor_faults = MOP_ABSENT,
                         .major_faults = MOP_ABSENT,
-                        .cpu = MOP_ABSENT};
+                        .cpu = MOP_ABSENT,
+                        .run_delay_ns = MOP_ABSENT};
     if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0)
         out->cpu_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
     if (getrusage(RUSAGE_THREAD, &u) == 0) {

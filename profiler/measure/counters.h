@@ -12,7 +12,8 @@ typedef struct mop_counts {
     int64_t cpu_ns; /* CPU time used by the calling thread */
     int64_t vol_switches, invol_switches;
     int64_t minor_faults, major_faults;
-    int64_t cpu; /* the CPU it runs on now */
+    int64_t cpu;          /* the CPU it runs on now */
+    int64_t run_delay_ns; /* time that threads of this process were runnable but had no CPU */
 } mop_counts;
 
 typedef struct mop_counters {

@@ -7,7 +7,9 @@
 #include "profiler/base/clock.h"
 #include "profiler/base/rng.h"
 #include "profiler/base/status.h"
+#include "profiler/measure/canary.h"
 #include "profiler/measure/counters.h"
+#include "profiler/measure/machine.h"
 
 /* One thing to be timed. */
 typedef struct mop_subject {
@@ -15,7 +17,16 @@ typedef struct mop_subject {
     void *ctx;
     int64_t measurement_id; /* row in the store */
     bool is_host_single;    /* the calling thread does all the work, so CPU time tells something */
+    uint32_t baseline;      /* subject that ratios are taken to; itself or MOP_NO_BASELINE: none */
+    bool is_control;        /* never judged by the stop rule: it stops with the others */
+    /* Cold mode: empties the caches before each timed run, which is then never batched. NULL: hot.
+     */
+    void (*evict)(void *ctx);
+    /* Device time of the latest run in ns, MOP_ABSENT where there is none. NULL: never any. */
+    int64_t (*device_ns)(void *ctx);
 } mop_subject;
+
+#define MOP_NO_BASELINE UINT32_MAX
 
 typedef struct mop_protocol {
     uint64_t seed;
@@ -62,6 +73,10 @@ typedef struct mop_subject_result {
     double median_ns, low_ns, high_ns;
     double half_width; /* (high - low) / 2 / median; NAN likewise */
     bool is_satisfied;
+    /* Time over the baseline's, from passes in which both have clean samples: exp of the median of
+     * the logarithms with its interval. NAN where there are too few or no baseline. */
+    double ratio, ratio_low, ratio_high;
+    uint32_t ratio_passes;
 } mop_subject_result;
 
 /* What is measured, with what. */
@@ -69,6 +84,8 @@ typedef struct mop_protocol_input {
     const mop_protocol *protocol;
     const mop_clock *clock;
     const mop_counters *counters;
+    const mop_canary *canary;   /* NULL: none */
+    const mop_machine *machine; /* NULL: says nothing */
     const mop_subject *subjects;
     uint32_t n_subjects;
     uint32_t first_pass; /* next pass of a resumed sweep; 0 at the start */
@@ -77,6 +94,14 @@ typedef struct mop_protocol_input {
      * from them. Samples of other measurements are passed over. May be NULL. */
     const mop_sample_record *history;
     size_t n_history;
+    /* This call is share `share` (0 the first) of `shares` worker processes: it ends after its part
+     * of the passes that the sweep is expected to take, judged anew at each pass end, and of the
+     * budget. 0 of 1: no shares. */
+    uint32_t share, shares;
+    /* Called before each visit with the subject, so that a death can be laid to it; must cost
+     * nothing. May be NULL. */
+    void (*visiting)(void *ctx, uint32_t subject);
+    void *visiting_ctx;
 } mop_protocol_input;
 
 /* Runs passes first_pass, first_pass + 1, ... until every subject is satisfied or has max_passes

@@ -6,6 +6,7 @@
  * its first pass leaves nothing behind, since nothing of it could be used. */
 #include "profiler/measure/sweep.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -70,7 +71,7 @@ static mop_status close_sweep(sweep *s, mop_err *err)
 {
     mop_status st = mop_sweep_update_rows(s, err);
     if (st == MOP_OK)
-        st = s->sink->finish_sweep(s->sink->ctx, s->sweep_id, err);
+        st = s->sink->finish_sweep(s->sink->ctx, s->sweep_id, (double)NAN, err);
     if (st == MOP_OK && s->events->finished != NULL)
         s->events->finished(s->events->ctx, s->rows, s->n_rows);
     return st;

@@ -7,7 +7,9 @@
 #include "db/record.h"
 #include "profiler/base/clock.h"
 #include "profiler/engine/backend.h"
+#include "profiler/measure/canary.h"
 #include "profiler/measure/counters.h"
+#include "profiler/measure/machine.h"
 
 /* 8 minutes: what a sweep may take, preparation included, where no budget is given. */
 #define MOP_SWEEP_BUDGET_NS UINT64_C(480000000000)
@@ -24,7 +26,13 @@ typedef struct mop_sweep_options {
     size_t n_batches;
     const char *device; /* selector for every back end; NULL: its default */
     unsigned isa_mask;
-    unsigned fuse; /* union of mop_fuse */
+    unsigned fuse;             /* union of mop_fuse */
+    const char *const *caches; /* "hot", "cold": every row once in each; n_caches 0: hot */
+    size_t n_caches;
+    const char *baseline;   /* canonical spec that ratios are taken to; NULL: the first of the plan
+                               that is mobileone-s0, else the first */
+    uint32_t shard, shards; /* part `shard` (1 the first) of `shards` of the plan's networks, the
+                               baseline in each; 0 of 0: all */
     uint64_t seed;
     double precision;    /* 0: the protocol's default */
     uint32_t max_passes; /* 0: the protocol's default */
@@ -50,6 +58,7 @@ typedef struct mop_sweep_row {
     uint32_t passes, n, n_clean;
     double median_ns, low_ns, high_ns; /* running estimate, an inference; NAN before there is one */
     bool is_satisfied; /* the interval is as narrow as asked for, over enough passes and samples */
+    double ratio, ratio_low, ratio_high; /* to the baseline on the same device; NAN likewise */
 } mop_sweep_row;
 
 /* Progress, all optional. Never called inside a pass except interrupted, which is called between
@@ -100,9 +109,12 @@ typedef struct mop_record_sink {
     mop_status (*commit_pass)(void *ctx, int64_t sweep_id, const mop_pass_record *pass,
                               mop_err *err);
     mop_status (*put_layer_times)(void *ctx, int64_t measurement_id, uint32_t pass,
-                                  const int64_t *layer_ns, size_t n, int64_t total_ns,
-                                  mop_err *err);
-    mop_status (*finish_sweep)(void *ctx, int64_t sweep_id, mop_err *err);
+                                  const mop_layer_times *times, mop_err *err);
+    mop_status (*put_control)(void *ctx, int64_t sweep_id, const mop_control_record *control,
+                              mop_err *err);
+    mop_status (*put_worker)(void *ctx, int64_t sweep_id, const mop_worker_record *worker,
+                             mop_err *err);
+    mop_status (*finish_sweep)(void *ctx, int64_t sweep_id, double aa_floor, mop_err *err);
     mop_status (*resume)(void *ctx, uint64_t plan_hash, mop_sweep_history *out, mop_err *err);
     void *ctx;
 } mop_record_sink;
@@ -111,6 +123,8 @@ typedef struct mop_record_sink {
 typedef struct mop_sweep_world {
     mop_clock clock;
     mop_counters counters;
+    mop_canary canary;   /* zeroed: none */
+    mop_machine machine; /* zeroed: says nothing */
     const mop_backend *(*find_backend)(const char *id, mop_err *err);
     double peak_flops;     /* measured FMA peak of one core; 0 if unknown */
     uint64_t memory_bytes; /* available; plans may take half of it; 0: not limited */

@@ -162,14 +162,20 @@ static mop_status profile_row(sweep *s, size_t i, uint32_t round, uint64_t *ns, 
     uint32_t n = c->network->fused->graph->n_nodes;
     mop_profile profile = {.layer_ns = ns, .n_layers = n};
     mop_err why = {0};
+    uint64_t began = mop_now_ns(&s->world->clock);
     mop_status st = run_cell(c, &why);
+    int64_t plain = (int64_t)(mop_now_ns(&s->world->clock) - began);
     if (st == MOP_OK)
         st = c->device->backend->run(c->plan, c->network->input, c->out, &profile, &why);
     if (st == MOP_OK) {
         for (uint32_t k = 0; k < profile.n_layers; k++)
             stored[k] = (int64_t)ns[k];
-        return s->sink->put_layer_times(s->sink->ctx, s->rows[i].record.id, round, stored,
-                                        profile.n_layers, (int64_t)profile.total_ns, err);
+        return s->sink->put_layer_times(s->sink->ctx, s->rows[i].record.id, round,
+                                        &(mop_layer_times){.layer_ns = stored,
+                                                           .n = profile.n_layers,
+                                                           .total_ns = (int64_t)profile.total_ns,
+                                                           .plain_ns = plain},
+                                        err);
     }
     if (round == 0)
         mop_sweep_note(s, "%s on %s has no layer times: %s", s->rows[i].variant, s->rows[i].backend,

@@ -118,7 +118,9 @@ static void build_row(sweep *s, size_t i)
                                          .setup_ns = MOP_ABSENT,
                                          .first_run_ns = MOP_ABSENT,
                                          .arena_bytes = MOP_ABSENT,
-                                         .weight_bytes = MOP_ABSENT};
+                                         .weight_bytes = MOP_ABSENT,
+                                         .layer_overhead = (double)NAN,
+                                         .layer_residual = (double)NAN};
 }
 
 mop_status mop_sweep_build_rows(sweep *s, mop_err *err)

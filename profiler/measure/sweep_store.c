@@ -1,5 +1,6 @@
 /* The plan into the sink, or the sink's unfinished sweep into the rows. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,24 +113,27 @@ static mop_status put_rows(sweep *s, mop_err *err)
 }
 
 /* The protocol's settings and the clock that they are applied with. */
-static void describe_protocol(const sweep *s, char *text, size_t size)
+static void describe_protocol(const sweep *s, mop_sweep_record *r)
 {
     uint64_t cost, step;
-    size_t n;
     mop_clock_measure(&s->world->clock, &cost, &step);
-    mop_protocol_text(&s->protocol, text, size);
-    n = strlen(text);
-    (void)snprintf(text + n, size - n, "clock_cost_ns=%" PRIu64 ";clock_step_ns=%" PRIu64 ";", cost,
-                   step); /* fits the record (test_sweep) */
+    mop_protocol_text(&s->protocol, r->protocol, sizeof r->protocol);
+    r->clock_cost_ns = (int64_t)cost;
+    r->clock_step_ns = (int64_t)step;
 }
 
 mop_status mop_sweep_store_plan(sweep *s, mop_err *err)
 {
-    mop_sweep_record r = {.seed = s->options->seed, .plan_hash = s->plan_hash};
+    mop_sweep_record r = {.seed = s->options->seed,
+                          .plan_hash = s->plan_hash,
+                          .kind = "sweep",
+                          .shard = 1,
+                          .shards = 1,
+                          .aa_floor = (double)NAN};
     copy(r.started_utc, sizeof r.started_utc, s->options->started_utc);
     copy(r.plan_text, sizeof r.plan_text, mop_str_get(&s->plan_text));
     copy(r.build_id, sizeof r.build_id, s->options->build_id);
-    describe_protocol(s, r.protocol, sizeof r.protocol);
+    describe_protocol(s, &r);
     mop_status st = s->sink->begin_plan(s->sink->ctx, &r, &s->sweep_id, err);
     if (st != MOP_OK)
         return st;

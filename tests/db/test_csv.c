@@ -159,6 +159,7 @@ static void fill_hostile(const char *path, mop_rng *rng)
         mop_sample_record samples[6];
         int64_t id;
         hostile_texts(MOP_RECORD_SWEEP, &w, rng);
+        memcpy(w.kind, "sweep", sizeof "sweep");
         DBFIX_OK(mop_store_begin_plan(store, &w, &id, &err));
         for (int i = 0; i < 3; i++) {
             mop_device_record d = dbfix_device("cpu");
@@ -232,7 +233,7 @@ static void mistakes_are_told_with_line_and_column_and_change_nothing(void **sta
     } cases[] = {
         {"sweep", "sample_wall_ns", "sample_wal_ns", "did you mean sample_wall_ns?"},
         {"sweep", "device_name", "device_type", "this column comes twice"},
-        {"sweep", ",sample_flags\n", "\n", "the column sample_flags is missing"},
+        {"sweep", ",sample_cpu_after\n", "\n", "the column sample_cpu_after is missing"},
         {"\n1,1,", "1,1,", "1,x,", ":2:3: measurement cannot be \"x\""},
         {"\n1,1,", "1,1,", "1,,", ":2:3: measurement is empty"},
         {"\n1,1,", "1,1,", "1,1,1,", "more than"},

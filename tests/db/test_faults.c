@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,11 +69,11 @@ static mop_status measure(mop_store *store, int64_t sweep_id, mop_measurement_re
         o->passes += st == MOP_OK;
     }
     if (st == MOP_OK)
-        st = mop_store_put_layer_times(store, m->id, 0, &ns, 1, 9, err);
+        st = mop_store_put_layer_times(store, m->id, 0, &(mop_layer_times){&ns, 1, 9, 9}, err);
     m->state = MOP_DONE;
     if (st == MOP_OK)
         st = mop_store_update_measurement(store, m, err);
-    return st == MOP_OK ? mop_store_finish_sweep(store, sweep_id, err) : st;
+    return st == MOP_OK ? mop_store_finish_sweep(store, sweep_id, (double)NAN, err) : st;
 }
 
 static outcome sweep(const char *path)

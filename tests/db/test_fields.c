@@ -62,8 +62,11 @@ static void random_field(const mop_field *field, void *record, mop_rng *rng)
     case MOP_FIELD_TEXT:
         random_text(at, field->size, rng);
         break;
-    case MOP_FIELD_OPT_TEXT: /* grade is the only one, and has its own words */
-        at[0] = "\0ABCX"[u % 5];
+    case MOP_FIELD_OPT_TEXT: /* a grade has its own words */
+        if (field->size == 2)
+            at[0] = "\0ABCX"[u % 5];
+        else
+            random_text(at, field->size, rng);
         break;
     case MOP_FIELD_BOOL:
         memcpy(at, &(bool){u % 2 == 1}, sizeof(bool));
@@ -141,18 +144,31 @@ static void store_random(fixture *f, mop_rng *rng)
     mop_layer_record layer;
     mop_measurement_record m;
     mop_sample_record sample;
+    mop_visit_record visit;
+    mop_control_record control;
+    mop_worker_record worker;
+    mop_pass_record pass;
     mop_err err = {0};
-    fill_record(MOP_RECORD_SWEEP, &sweep, rng);
-    fill_record(MOP_RECORD_DEVICE, &device, rng);
-    fill_record(MOP_RECORD_MODEL, &model, rng);
-    fill_record(MOP_RECORD_LAYER, &layer, rng);
-    fill_record(MOP_RECORD_MEASUREMENT, &m, rng);
-    fill_record(MOP_RECORD_SAMPLE, &sample, rng);
+    void *records[] = {
+        [MOP_RECORD_SWEEP] = &sweep,     [MOP_RECORD_DEVICE] = &device,
+        [MOP_RECORD_MODEL] = &model,     [MOP_RECORD_LAYER] = &layer,
+        [MOP_RECORD_MEASUREMENT] = &m,   [MOP_RECORD_SAMPLE] = &sample,
+        [MOP_RECORD_PASS] = &pass,       [MOP_RECORD_VISIT] = &visit,
+        [MOP_RECORD_CONTROL] = &control, [MOP_RECORD_WORKER] = &worker,
+    };
+    for (size_t i = 0; i < sizeof records / sizeof records[0]; i++)
+        fill_record((mop_record_kind)i, records[i], rng);
+    pass.began_ns = 5;
+    pass.ended_ns = 6;
     /* What a schema forbids is tested elsewhere: counts are there, a time is not negative. */
     model.params = model.macs = model.flops = model.elementwise = 1;
     model.activations = model.bytes = layer.params = layer.macs = 2;
     layer.elementwise = layer.bytes = 3;
     sample.wall_ns = 1234567;
+    memset(sweep.kind, 0, sizeof sweep.kind);
+    memcpy(sweep.kind, "sweep", 5);
+    memset(sweep.uuid, 0, sizeof sweep.uuid);
+    (void)snprintf(sweep.uuid, sizeof sweep.uuid, "%016llx", (unsigned long long)sweep.seed);
     DBFIX_OK(mop_store_begin_plan(f->store, &sweep, &f->sweep, &err));
     DBFIX_OK(mop_store_put_device(f->store, &device, &m.device_id, &err));
     DBFIX_OK(mop_store_put_model(f->store, &model, &layer, 1, &m.model_id, &err));
@@ -164,14 +180,16 @@ static void store_random(fixture *f, mop_rng *rng)
     m.error = 0.5;
     DBFIX_OK(mop_store_update_measurement(f->store, &m, &err));
     sample.measurement_id = m.id;
-    mop_pass_record pass = {.pass = sample.pass, .samples = &sample, .n_samples = 1};
+    visit.measurement_id = m.id;
+    visit.pass = pass.pass = sample.pass;
+    pass.samples = &sample;
+    pass.visits = &visit;
+    pass.n_samples = pass.n_visits = 1;
+    DBFIX_OK(mop_store_put_control(f->store, f->sweep, &control, &err));
+    DBFIX_OK(mop_store_put_worker(f->store, f->sweep, &worker, &err));
     DBFIX_OK(mop_store_commit_pass(f->store, f->sweep, &pass, &err));
-    expect_stored(f, MOP_RECORD_SWEEP, &sweep);
-    expect_stored(f, MOP_RECORD_DEVICE, &device);
-    expect_stored(f, MOP_RECORD_MODEL, &model);
-    expect_stored(f, MOP_RECORD_LAYER, &layer);
-    expect_stored(f, MOP_RECORD_MEASUREMENT, &m);
-    expect_stored(f, MOP_RECORD_SAMPLE, &sample);
+    for (size_t i = 0; i < sizeof records / sizeof records[0]; i++)
+        expect_stored(f, (mop_record_kind)i, records[i]);
 }
 
 static void every_field_of_every_record_comes_back(void **unused)

@@ -84,7 +84,7 @@ static void a_resumed_sweep_has_all_measurements_and_samples(void **state)
         dbfix_samples(samples, f->m.id, p, DBFIX_RUNS, 1000, &rng);
         commit(f, samples, DBFIX_RUNS, p);
     }
-    DBFIX_OK(mop_store_finish_sweep(f->store, f->sweep, &err));
+    DBFIX_OK(mop_store_finish_sweep(f->store, f->sweep, (double)NAN, &err));
     dbfix_expect(f->path, "SELECT state FROM sweep", "stopped");
     DBFIX_OK(mop_store_resume(f->store, 1, &r, &err));
     assert_int_equal(r.sweep_id, f->sweep);
@@ -99,7 +99,7 @@ static void a_resumed_sweep_has_all_measurements_and_samples(void **state)
     assert_int_equal(r.sweep_id, 0);
     f->m.state = MOP_DONE;
     DBFIX_OK(mop_store_update_measurement(f->store, &f->m, &err));
-    DBFIX_OK(mop_store_finish_sweep(f->store, f->sweep, &err));
+    DBFIX_OK(mop_store_finish_sweep(f->store, f->sweep, (double)NAN, &err));
     dbfix_expect(f->path, "SELECT state FROM sweep", "done");
     DBFIX_OK(mop_store_resume(f->store, 1, &r, &err));
     assert_int_equal(r.sweep_id, 0);
@@ -197,16 +197,22 @@ static void layers_add_up_and_are_stored_once(void **state)
                   more[DBFIX_LAYERS] = {11, 21, 31};
     mop_err err = {0};
     plan(f);
-    assert_int_equal(mop_store_put_layer_times(f->store, f->m.id, 0, ns, DBFIX_LAYERS, 61, &err),
+    assert_int_equal(mop_store_put_layer_times(f->store, f->m.id, 0,
+                                               &(mop_layer_times){ns, DBFIX_LAYERS, 61, 61}, &err),
                      MOP_EINVAL);
     err = (mop_err){0};
-    assert_int_equal(mop_store_put_layer_times(f->store, f->m.id, 0, ns, 2, 30, &err), MOP_EINVAL);
+    assert_int_equal(
+        mop_store_put_layer_times(f->store, f->m.id, 0, &(mop_layer_times){ns, 2, 30, 30}, &err),
+        MOP_EINVAL);
     err = (mop_err){0};
-    assert_int_equal(mop_store_put_layer_times(f->store, f->m.id, 0, bad, DBFIX_LAYERS, 20, &err),
+    assert_int_equal(mop_store_put_layer_times(f->store, f->m.id, 0,
+                                               &(mop_layer_times){bad, DBFIX_LAYERS, 20, 20}, &err),
                      MOP_EINVAL);
     err = (mop_err){0};
-    DBFIX_OK(mop_store_put_layer_times(f->store, f->m.id, 0, ns, DBFIX_LAYERS, 60, &err));
-    DBFIX_OK(mop_store_put_layer_times(f->store, f->m.id, 0, more, DBFIX_LAYERS, 63, &err));
+    DBFIX_OK(mop_store_put_layer_times(f->store, f->m.id, 0,
+                                       &(mop_layer_times){ns, DBFIX_LAYERS, 60, 60}, &err));
+    DBFIX_OK(mop_store_put_layer_times(f->store, f->m.id, 0,
+                                       &(mop_layer_times){more, DBFIX_LAYERS, 63, 63}, &err));
     dbfix_expect(f->path, "SELECT sum(ns) FROM layer_time", "60");
 }
 
@@ -225,7 +231,7 @@ static void a_model_planned_without_layers_takes_their_times(void **state)
     m = dbfix_measurement(f->model, f->device);
     DBFIX_OK(mop_store_put_measurement(f->store, id, &m, &err));
     DBFIX_OK(mop_store_commit_plan(f->store, &err));
-    DBFIX_OK(mop_store_put_layer_times(f->store, m.id, 0, ns, 2, 30, &err));
+    DBFIX_OK(mop_store_put_layer_times(f->store, m.id, 0, &(mop_layer_times){ns, 2, 30, 30}, &err));
     dbfix_expect(f->path, "SELECT sum(ns) FROM layer_time", "30");
 }
 
@@ -254,7 +260,8 @@ static void a_model_planned_without_layers_gets_them_on_resume(void **state)
     DBFIX_OK(mop_store_complete_model(f->store, m[1].id, &model, layers, 2, &err));
     dbfix_expect(f->path, "SELECT count(*) FROM model WHERE variant = 'resnet18'", "1");
     DBFIX_OK(mop_store_complete_model(f->store, m[1].id, &model, layers, 1, &err)); /* has some */
-    DBFIX_OK(mop_store_put_layer_times(f->store, m[1].id, 0, ns, 2, 30, &err));
+    DBFIX_OK(
+        mop_store_put_layer_times(f->store, m[1].id, 0, &(mop_layer_times){ns, 2, 30, 30}, &err));
     dbfix_expect(
         f->path,
         "SELECT count(*) FROM layer JOIN measurement USING (model_id) "
@@ -271,7 +278,7 @@ static void an_unknown_row_is_named(void **state)
     assert_int_equal(mop_store_update_measurement(f->store, &f->m, &err), MOP_EINVAL);
     assert_non_null(strstr(err.msg, "no measurement 99"));
     err = (mop_err){0};
-    assert_int_equal(mop_store_finish_sweep(f->store, 98, &err), MOP_EINVAL);
+    assert_int_equal(mop_store_finish_sweep(f->store, 98, (double)NAN, &err), MOP_EINVAL);
     assert_non_null(strstr(err.msg, "no sweep 98"));
 }
 
@@ -385,7 +392,7 @@ static void every_table_is_strict_and_keys_hold(void **state)
         f->path,
         "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND "
         "strict = 1",
-        "14");
+        "16");
 }
 
 /* One line a column: name, type, and whether it must be there. A change of the schema is a

@@ -12,7 +12,7 @@
 #include "db/record.h"
 #include "profiler/measure/counters.h"
 
-static const mop_counts still = {1000000, 5, 6, 7, 8, 1};
+static const mop_counts still = {1000000, 5, 6, 7, 8, 1, 9};
 
 static void no_difference_is_clean(void **state)
 {
@@ -65,7 +65,7 @@ static void off_cpu_needs_more_than_20_us_and_half_a_percent(void **state)
 
 static void an_absent_counter_has_no_difference_and_no_flag(void **state)
 {
-    const mop_counts none = {MOP_ABSENT, MOP_ABSENT, MOP_ABSENT,
+    const mop_counts none = {MOP_ABSENT, MOP_ABSENT, MOP_ABSENT, MOP_ABSENT,
                              MOP_ABSENT, MOP_ABSENT, MOP_ABSENT};
     (void)state;
     assert_true(mop_count_delta(MOP_ABSENT, 5) == MOP_ABSENT);

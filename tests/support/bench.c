@@ -26,7 +26,8 @@ static uint64_t bench_now(void *ctx)
 static void no_counts(void *ctx, mop_counts *out)
 {
     (void)ctx;
-    *out = (mop_counts){MOP_ABSENT, MOP_ABSENT, MOP_ABSENT, MOP_ABSENT, MOP_ABSENT, MOP_ABSENT};
+    *out = (mop_counts){MOP_ABSENT, MOP_ABSENT, MOP_ABSENT, MOP_ABSENT,
+                        MOP_ABSENT, MOP_ABSENT, MOP_ABSENT};
 }
 
 static void on_note(void *ctx, const char *sentence)

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,13 @@ mop_sweep_record dbfix_sweep(uint64_t plan_hash)
                               .plan_text = "variants=all",
                               .plan_hash = plan_hash,
                               .build_id = "test",
-                              .protocol = "passes=12"};
+                              .protocol = "passes=12",
+                              .kind = "sweep",
+                              .shard = 1,
+                              .shards = 1,
+                              .clock_cost_ns = 20,
+                              .clock_step_ns = 1,
+                              .aa_floor = (double)NAN};
 }
 
 mop_device_record dbfix_device(const char *backend)
@@ -155,7 +162,9 @@ mop_measurement_record dbfix_measurement(int64_t model_id, int64_t device_id)
                                     .setup_ns = 1000,
                                     .first_run_ns = 2000,
                                     .arena_bytes = 4096,
-                                    .weight_bytes = MOP_ABSENT};
+                                    .weight_bytes = MOP_ABSENT,
+                                    .layer_overhead = (double)NAN,
+                                    .layer_residual = (double)NAN};
 }
 
 void dbfix_samples(mop_sample_record *out, int64_t measurement_id, uint32_t pass, uint32_t runs,
@@ -239,8 +248,9 @@ static void measure(filler *f, mop_rng *rng)
         DBFIX_OK(mop_store_commit_pass(f->store, f->sweep, &pass, &err));
         for (size_t i = 0; i < f->n; i += 2) {
             const int64_t ns[DBFIX_LAYERS] = {100 + p, 200, 300};
-            DBFIX_OK(mop_store_put_layer_times(f->store, f->m[i].id, p, ns, DBFIX_LAYERS, 600 + p,
-                                               &err));
+            DBFIX_OK(mop_store_put_layer_times(
+                f->store, f->m[i].id, p, &(mop_layer_times){ns, DBFIX_LAYERS, 600 + p, 600 + p},
+                &err));
         }
     }
 }
@@ -259,6 +269,6 @@ void dbfix_fill(const char *path)
         f.m[i].stop = MOP_STOP_PASSES;
         DBFIX_OK(mop_store_update_measurement(f.store, &f.m[i], &err));
     }
-    DBFIX_OK(mop_store_finish_sweep(f.store, f.sweep, &err));
+    DBFIX_OK(mop_store_finish_sweep(f.store, f.sweep, (double)NAN, &err));
     DBFIX_OK(mop_store_close(f.store, &err));
 }

@@ -116,25 +116,47 @@ static mop_status commit_pass(void *ctx, int64_t sweep_id, const mop_pass_record
     return MOP_OK;
 }
 
-static mop_status put_layer_times(void *ctx, int64_t id, uint32_t pass, const int64_t *layer_ns,
-                                  size_t n, int64_t total_ns, mop_err *err)
+static mop_status put_layer_times(void *ctx, int64_t id, uint32_t pass,
+                                  const mop_layer_times *times, mop_err *err)
 {
     fake_sink *f = ctx;
     int64_t sum = 0;
     (void)pass;
-    for (size_t i = 0; i < n; i++)
-        sum += layer_ns[i];
-    if (find_row(f, id) == NULL || sum != total_ns)
+    for (size_t i = 0; i < times->n; i++)
+        sum += times->layer_ns[i];
+    if (find_row(f, id) == NULL || sum != times->total_ns)
         return mop_fail(err, MOP_EFAIL, "layers do not sum to their total");
     f->n_layer_runs++;
     f->layer_runs_of[id - 500]++;
     return MOP_OK;
 }
 
-static mop_status finish_sweep(void *ctx, int64_t sweep_id, mop_err *err)
+static mop_status put_control(void *ctx, int64_t sweep_id, const mop_control_record *control,
+                              mop_err *err)
 {
+    fake_sink *f = ctx;
+    if (sweep_id != 77 || f->n_controls == FAKE_CONTROLS)
+        return mop_fail(err, MOP_EFAIL, "a control outside a sweep");
+    f->controls[f->n_controls++] = *control;
+    return MOP_OK;
+}
+
+static mop_status put_worker(void *ctx, int64_t sweep_id, const mop_worker_record *worker,
+                             mop_err *err)
+{
+    fake_sink *f = ctx;
+    if (sweep_id != 77 || f->n_workers == FAKE_CONTROLS)
+        return mop_fail(err, MOP_EFAIL, "a worker outside a sweep");
+    f->workers[f->n_workers++] = *worker;
+    return MOP_OK;
+}
+
+static mop_status finish_sweep(void *ctx, int64_t sweep_id, double aa_floor, mop_err *err)
+{
+    fake_sink *f = ctx;
     (void)err;
-    ((fake_sink *)ctx)->n_finished += sweep_id == 77;
+    f->n_finished += sweep_id == 77;
+    f->aa_floor = aa_floor;
     return MOP_OK;
 }
 
@@ -174,6 +196,8 @@ void fake_sink_init(fake_sink *f)
                                 .update_measurement = update_measurement,
                                 .commit_pass = commit_pass,
                                 .put_layer_times = put_layer_times,
+                                .put_control = put_control,
+                                .put_worker = put_worker,
                                 .finish_sweep = finish_sweep,
                                 .resume = resume,
                                 .ctx = f};

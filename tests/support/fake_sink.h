@@ -4,7 +4,7 @@
 
 #include "profiler/measure/sweep.h"
 
-enum { FAKE_ROWS = 32, FAKE_SAMPLES = 1 << 13 };
+enum { FAKE_ROWS = 32, FAKE_SAMPLES = 1 << 13, FAKE_CONTROLS = 32 };
 
 typedef struct fake_sink {
     mop_sweep_record sweep;
@@ -16,6 +16,10 @@ typedef struct fake_sink {
     size_t n_devices, n_models, n_rows;
     mop_sample_record samples[FAKE_SAMPLES];
     size_t n_samples;
+    mop_control_record controls[FAKE_CONTROLS];
+    mop_worker_record workers[FAKE_CONTROLS];
+    size_t n_controls, n_workers;
+    double aa_floor;
     uint32_t n_passes, n_layer_runs, n_plans, n_finished, n_aborted;
     uint32_t layer_runs_of[FAKE_ROWS];
     bool is_planning, is_planned;

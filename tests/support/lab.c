@@ -14,8 +14,9 @@ static uint64_t lab_now(void *ctx)
 static void lab_read(void *ctx, mop_counts *out)
 {
     const lab *w = ctx;
-    *out = w->has_counters ? w->counts : (mop_counts){MOP_ABSENT, MOP_ABSENT, MOP_ABSENT,
-                                                      MOP_ABSENT, MOP_ABSENT, MOP_ABSENT};
+    *out =
+        w->has_counters ? w->counts : (mop_counts){MOP_ABSENT, MOP_ABSENT, MOP_ABSENT, MOP_ABSENT,
+                                                   MOP_ABSENT, MOP_ABSENT, MOP_ABSENT};
 }
 
 static mop_status apply(lab *w, const lab_event *e, mop_err *err)

@@ -133,7 +133,10 @@ static mop_status plan(struct lab *lab, mop_err *err)
                               .plan_text = "synthetic",
                               .plan_hash = 1,
                               .build_id = "synthetic",
-                              .protocol = "synthetic"};
+                              .protocol = "synthetic",
+                              .kind = "sweep",
+                              .shard = 1,
+                              .shards = 1};
     mop_status status = mop_store_begin_plan(lab->store, &sweep, &lab->sweep, err);
     for (size_t d = 0; d < lab->n_devices && status == MOP_OK; d++) {
         mop_device_record device;
@@ -175,8 +178,11 @@ static mop_status measure(struct lab *lab, mop_err *err)
                     .flags = lab->what->is_noisy || mop_rng_below(&lab->rng, 20) == 0
                                  ? MOP_FLAG_PREEMPTED
                                  : 0};
-        const mop_pass_record pass = {p, p * INT64_C(1000000), (p + 1) * INT64_C(1000000), samples,
-                                      n};
+        const mop_pass_record pass = {.pass = p,
+                                      .began_ns = p * INT64_C(1000000),
+                                      .ended_ns = (p + 1) * INT64_C(1000000),
+                                      .samples = samples,
+                                      .n_samples = n};
         status = mop_store_commit_pass(lab->store, lab->sweep, &pass, err);
     }
     return status;
@@ -191,8 +197,8 @@ static mop_status profile(struct lab *lab, size_t row, mop_err *err)
             ns[i] = (int64_t)(lab->ns[row] / N_LAYERS * (0.4 + 1.2 * mop_rng_uniform(&lab->rng)));
             total += ns[i];
         }
-        status =
-            mop_store_put_layer_times(lab->store, lab->rows[row].id, p, ns, N_LAYERS, total, err);
+        status = mop_store_put_layer_times(lab->store, lab->rows[row].id, p,
+                                           &(mop_layer_times){ns, N_LAYERS, total, total}, err);
     }
     return status;
 }
@@ -213,7 +219,8 @@ static mop_status finish(struct lab *lab, mop_err *err)
                        failed ? "output <NaN> at element 7 of 1000" : "");
         status = mop_store_update_measurement(lab->store, x, err);
     }
-    return status == MOP_OK ? mop_store_finish_sweep(lab->store, lab->sweep, err) : status;
+    return status == MOP_OK ? mop_store_finish_sweep(lab->store, lab->sweep, (double)NAN, err)
+                            : status;
 }
 
 mop_status mop_synthetic_write(const char *path, const mop_synthetic *what, mop_err *err)

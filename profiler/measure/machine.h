@@ -1,0 +1,32 @@
+/* What the whole machine says about itself between visits: stolen time, interrupts, pressure,
+ * throttling, temperature, frequency. Comes in as an argument, so a test can script it. */
+#ifndef PROFILER_MEASURE_MACHINE_H
+#define PROFILER_MEASURE_MACHINE_H
+
+#include <stdint.h>
+
+#include "profiler/base/status.h"
+
+/* Running totals and momentary values; MOP_ABSENT (db/record.h) where this machine has none. */
+typedef struct mop_machine_state {
+    int64_t steal_ticks,
+        irq_ticks;          /* totals over all processors, in ticks of the kernel's accounting */
+    int64_t pressure_us;    /* total time that some task waited for a CPU */
+    int64_t throttled;      /* total throttling events: cgroup quota and thermal */
+    int64_t runnable;       /* tasks that want a CPU now */
+    int64_t temperature_mc; /* hottest zone, thousandths of a degree Celsius */
+    int64_t frequency_khz;  /* of the first processor */
+} mop_machine_state;
+
+typedef struct mop_machine {
+    void (*read)(void *ctx, mop_machine_state *out); /* never fails, never allocates */
+    void *ctx;
+} mop_machine;
+
+/* Reads /proc/stat, /proc/pressure/cpu, cgroup cpu.stat, thermal_throttle, thermal zones and
+ * cpufreq through files opened once. `root` stands before every path ("" for this machine).
+ * MOP_ENOMEM. */
+mop_status mop_machine_open(const char *root, mop_machine *out, mop_err *err);
+void mop_machine_close(mop_machine *machine); /* a zeroed one is fine */
+
+#endif
