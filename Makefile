@@ -69,7 +69,7 @@ EMBED_DEPS := $(EMBED_PLAIN) $(SPV) $(if $(WEB),reports/node_modules/.installed)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all setup test test-bins bench lint format asan install uninstall clean help notes FORCE
+.PHONY: all setup test test-bins bench bench-repeat lint format asan install uninstall clean help notes FORCE
 
 all: notes moprof ## build ./moprof (the default)
 
@@ -148,6 +148,9 @@ asan: ## the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 bench: $(B)/tests/kernels/test_cpu_kernels ## kernel benchmark: GFLOP/s and fraction of the measured peak
 	$< --bench
 
+bench-repeat: moprof ## do two sweeps in a row agree? BUDGET=6m each, four of them
+	sh tests/bench_repeat.sh ./moprof
+
 lint: ## include order of the rooms, formatting, static analysis
 	sh tests/lint.sh
 
@@ -167,6 +170,6 @@ clean: ## remove build/ and ./moprof
 	rm -rf build moprof
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

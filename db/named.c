@@ -10,7 +10,7 @@ static const struct {
 } queries[] = {
     {"latency", "db/queries/latency.sql"}, {"ablation", "db/queries/ablation.sql"},
     {"pareto", "db/queries/pareto.sql"},   {"layers", "db/queries/layers.sql"},
-    {"sweep", "db/queries/sweep.sql"},
+    {"sweep", "db/queries/sweep.sql"},     {"repeat", "db/queries/repeat.sql"},
 };
 
 enum { N_QUERIES = sizeof queries / sizeof queries[0] };

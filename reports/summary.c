@@ -106,6 +106,32 @@ static mop_status say_left_out(mop_db *db, mop_page *page, mop_err *err)
     return MOP_OK;
 }
 
+/* A sweep that misjudges what is known is not to be believed in what is not. */
+static mop_status say_failed_controls(mop_db *db, mop_page *page, mop_err *err)
+{
+    mop_table t = {0};
+    mop_status status = mop_section_query(db, "controls", NULL, &t, err);
+    for (size_t i = 0; status == MOP_OK && i < t.n_rows; i++) {
+        mop_str s = {0};
+        char value[32], low[32], high[32];
+        if (strcmp(mop_section_cell(&t, i, "verdict")->text, "FAILED") != 0)
+            break; /* the failed ones come first */
+        mop_str_addf(&s,
+                     "Control %s of sweep %s failed: it read %s and must lie between %s and %s. No "
+                     "row of that sweep is graded above C.",
+                     mop_section_cell(&t, i, "control")->text,
+                     mop_section_cell(&t, i, "sweep")->text,
+                     mop_page_number(mop_section_cell(&t, i, "measured"), value),
+                     mop_page_number(mop_section_cell(&t, i, "at least"), low),
+                     mop_page_number(mop_section_cell(&t, i, "at most"), high));
+        page->text.failed |= s.failed;
+        page->ops->warning(page, mop_str_get(&s));
+        mop_str_release(&s);
+    }
+    mop_table_release(&t);
+    return status;
+}
+
 mop_status mop_section_summary(const mop_section *s, mop_db *db, const mop_report_options *o,
                                mop_page *page, mop_err *err)
 {
@@ -115,6 +141,8 @@ mop_status mop_section_summary(const mop_section *s, mop_db *db, const mop_repor
     mop_status status = mop_section_query(db, s->id, NULL, &t, err);
     if (status == MOP_OK)
         status = mop_rho_compute(db, &list, err);
+    if (status == MOP_OK)
+        status = say_failed_controls(db, page, err);
     if (status == MOP_OK)
         status = say_left_out(db, page, err);
     if (status == MOP_OK && t.n_rows == 0)

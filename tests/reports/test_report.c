@@ -276,6 +276,16 @@ static void what_is_left_out_is_counted_and_its_layers_are_shown(void **state)
     free(md);
 }
 
+static void a_failed_control_is_told_before_any_figure(void **state)
+{
+    char path[128];
+    (void)state;
+    synthesize("c.db", &(mop_synthetic){.n_variants = 2, .passes = 8, .has_controls = true}, path);
+    char *md = render(path, "c.md", NULL);
+    assert_has(md, "Control fma x1.02 of sweep 1 failed: it read 1.05");
+    free(md);
+}
+
 static void few_results_are_descriptive_only(void **state)
 {
     (void)state;
@@ -477,6 +487,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_empty_database_gives_sentences),
         cmocka_unit_test(one_result_is_described_and_not_correlated),
         cmocka_unit_test(what_is_left_out_is_counted_and_its_layers_are_shown),
+        cmocka_unit_test(a_failed_control_is_told_before_any_figure),
         cmocka_unit_test(few_results_are_descriptive_only),
         cmocka_unit_test(layers_are_of_the_variant_asked_for),
         cmocka_unit_test(the_rho_table_is_what_the_statistics_say_of_the_results),

@@ -88,6 +88,7 @@ mop_sweep_record dbfix_sweep(uint64_t plan_hash)
                               .kind = "sweep",
                               .shard = 1,
                               .shards = 1,
+                              .baseline = "mobileone-s0",
                               .clock_cost_ns = 20,
                               .clock_step_ns = 1,
                               .aa_floor = (double)NAN};

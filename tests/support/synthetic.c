@@ -203,9 +203,19 @@ static mop_status profile(struct lab *lab, size_t row, mop_err *err)
     return status;
 }
 
+static mop_status put_controls(struct lab *lab, mop_err *err)
+{
+    static const mop_control_record controls[] = {{"fma x1.02", 1.05, 1.015, 1.025, false},
+                                                  {"linearity", 1.0, 0.985, 1.015, true}};
+    mop_status status = MOP_OK;
+    for (size_t i = 0; i < sizeof controls / sizeof controls[0] && status == MOP_OK; i++)
+        status = mop_store_put_control(lab->store, lab->sweep, &controls[i], err);
+    return status;
+}
+
 static mop_status finish(struct lab *lab, mop_err *err)
 {
-    mop_status status = MOP_OK;
+    mop_status status = lab->what->has_controls ? put_controls(lab, err) : MOP_OK;
     for (size_t i = 0; i < lab->n_rows && status == MOP_OK; i++) {
         mop_measurement_record *x = &lab->rows[i];
         bool failed = lab->what->has_failure && i == lab->n_rows - 1;

@@ -16,6 +16,7 @@ typedef struct mop_synthetic {
     bool has_vulkan;   /* a software Vulkan device beside the CPU */
     bool has_layers;   /* layer times of the first variant */
     bool has_failure;  /* the last measurement has failed */
+    bool has_controls; /* one control passed and one failed */
     bool is_noisy;     /* every sample was preempted */
     const char *extra; /* one more variant of this name; NULL: none */
 } mop_synthetic;
