@@ -5,8 +5,8 @@
 #include "profiler/base/alloc.h"
 #include "variants/passes.h"
 
-mop_status mop_subject_model_init(mop_subject_model *m, const mop_spec *spec, int32_t batch,
-                                  uint64_t seed, unsigned fuse, mop_err *err)
+mop_status mop_subject_model_build(mop_subject_model *m, const mop_spec *spec, int32_t batch,
+                                   uint64_t seed, unsigned fuse, mop_err *err)
 {
     const mop_graph *g;
     mop_shape in;
@@ -19,14 +19,25 @@ mop_status mop_subject_model_init(mop_subject_model *m, const mop_spec *spec, in
     in = g->nodes[0].inst.out;
     m->n_out = (size_t)mop_shape_elems(g->nodes[g->n_nodes - 1].inst.out);
     m->input = mop_calloc((size_t)mop_shape_elems(in), sizeof *m->input, err);
-    m->reference = mop_calloc(m->n_out, sizeof *m->reference, err);
-    if (m->input == NULL || m->reference == NULL)
+    if (m->input == NULL)
         return MOP_ENOMEM;
     mop_standard_input(in, seed, m->input);
-    status = mop_reference_run(m->model, m->input, m->reference, m->n_out, err);
-    if (status == MOP_OK)
-        status = mop_pass_fuse(m->model, fuse, &m->fused, err);
-    return status;
+    return mop_pass_fuse(m->model, fuse, &m->fused, err);
+}
+
+mop_status mop_subject_model_judge(mop_subject_model *m, mop_err *err)
+{
+    m->reference = mop_calloc(m->n_out, sizeof *m->reference, err);
+    if (m->reference == NULL)
+        return MOP_ENOMEM;
+    return mop_reference_run(m->model, m->input, m->reference, m->n_out, err);
+}
+
+mop_status mop_subject_model_init(mop_subject_model *m, const mop_spec *spec, int32_t batch,
+                                  uint64_t seed, unsigned fuse, mop_err *err)
+{
+    mop_status status = mop_subject_model_build(m, spec, batch, seed, fuse, err);
+    return status == MOP_OK ? mop_subject_model_judge(m, err) : status;
 }
 
 void mop_subject_model_release(mop_subject_model *m)

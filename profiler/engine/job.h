@@ -20,6 +20,11 @@ typedef struct mop_subject_model {
  * mop_fuse. After a failure m holds what came about so far and is released the same way. */
 mop_status mop_subject_model_init(mop_subject_model *m, const mop_spec *spec, int32_t batch,
                                   uint64_t seed, unsigned fuse, mop_err *err);
+/* The same in two steps: without the reference, which takes most of the time, */
+mop_status mop_subject_model_build(mop_subject_model *m, const mop_spec *spec, int32_t batch,
+                                   uint64_t seed, unsigned fuse, mop_err *err);
+/* and the reference for what was built. */
+mop_status mop_subject_model_judge(mop_subject_model *m, mop_err *err);
 void mop_subject_model_release(mop_subject_model *m);
 
 /* Plans m on the device and checks the plan's output; *plan is the caller's to free. */

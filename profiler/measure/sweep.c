@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "profiler/measure/sweep_internal.h"
 
@@ -24,8 +25,46 @@ void mop_sweep_note(const sweep *s, const char *fmt, ...)
     s->events->note(s->events->ctx, text);
 }
 
+void mop_sweep_mark(mop_work_page *page, mop_work work, uint32_t row)
+{
+    if (page == NULL)
+        return;
+    atomic_store_explicit(&page->where, (uint64_t)work << 32 | row, memory_order_relaxed);
+    atomic_store_explicit(&page->beat, atomic_load_explicit(&page->beat, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+void mop_sweep_lose(sweep *s, const mop_err *err)
+{
+    if (s->part->page != NULL && s->lost.code == MOP_OK)
+        s->lost = *err;
+}
+
+bool mop_sweep_is_last_share(const sweep *s)
+{
+    return s->part->share + 1 == s->part->shares;
+}
+
+bool mop_sweep_is_baseline(const sweep *s, size_t k)
+{
+    const char *name = s->options->baseline;
+    size_t i = 0;
+    while (name == NULL && i + 1 < s->n_networks &&
+           strncmp(s->networks[i].spec.text, "mobileone-s0", strlen("mobileone-s0")) != 0)
+        i++;
+    if (name == NULL) /* none is named and there is no mobileone-s0: the first */
+        name = s->networks[strncmp(s->networks[i].spec.text, "mobileone-s0",
+                                   strlen("mobileone-s0")) == 0
+                               ? i
+                               : 0]
+                   .spec.text;
+    return strcmp(s->networks[k].spec.text, name) == 0;
+}
+
 bool mop_sweep_interrupted(const sweep *s)
 {
+    if (s->lost.code != MOP_OK)
+        return true;
     return s->events->interrupted != NULL && s->events->interrupted(s->events->ctx);
 }
 
@@ -47,7 +86,8 @@ static void take_options(sweep *s)
         s->protocol.max_passes = o->max_passes;
     if (s->protocol.min_passes > s->protocol.max_passes)
         s->protocol.min_passes = s->protocol.max_passes;
-    s->began_ns = mop_now_ns(&s->world->clock);
+    s->began_ns = s->part->origin_ns > 0 ? s->part->origin_ns : mop_now_ns(&s->world->clock);
+    s->outcome->has_more = s->part->has_more;
 }
 
 static mop_status lay_out(sweep *s, mop_err *err)
@@ -60,6 +100,10 @@ static mop_status lay_out(sweep *s, mop_err *err)
     if (st != MOP_OK)
         return st;
     s->outcome->n_rows = s->n_rows;
+    for (size_t i = 0; i < s->n_rows; i++) {
+        s->cells[i].owner = s;
+        s->cells[i].row = (uint32_t)i;
+    }
     mop_sweep_estimate(s);
     for (size_t i = 0; i < s->n_rows && s->events->planned != NULL; i++)
         s->events->planned(s->events->ctx, &s->rows[i], i, s->n_rows);
@@ -77,26 +121,64 @@ static mop_status close_sweep(sweep *s, mop_err *err)
     return st;
 }
 
-static mop_status carry_out(sweep *s, mop_err *err)
+static void bury_dead_rows(sweep *s)
 {
-    mop_err closing = {0};
-    mop_status st = s->options->resume ? mop_sweep_load_plan(s, err) : MOP_OK;
-    if (st == MOP_OK)
-        st = mop_sweep_prepare(s, err);
+    for (size_t i = 0; i < s->part->n_dead; i++) {
+        const mop_dead_row *d = &s->part->dead[i];
+        if (d->row >= s->n_rows || s->rows[d->row].record.state != MOP_PENDING)
+            continue;
+        mop_measurement_record *r = &s->rows[d->row].record;
+        r->state = MOP_FAILED;
+        r->stop = MOP_STOP_FAILED;
+        (void)snprintf(r->reason, sizeof r->reason, "%s", d->reason); /* same size */
+    }
+}
+
+/* The plan with checked rows, in the store. */
+static mop_status settle_plan(sweep *s, mop_err *err)
+{
+    bool resumes = s->options->resume || s->part->goes_on;
+    mop_status st = resumes ? mop_sweep_load_plan(s, err) : MOP_OK;
+    if (st == MOP_OK && s->part->goes_on && !s->outcome->is_resumed)
+        st = mop_fail(err, MOP_EFAIL, "the sweep that an earlier process began is not there");
+    if (st != MOP_OK)
+        return st;
+    bury_dead_rows(s);
+    st = mop_sweep_prepare(s, err);
     if (st == MOP_OK && s->outcome->is_resumed)
         st = mop_sweep_complete_models(s, err);
     if (st == MOP_OK)
         st = s->outcome->is_resumed ? mop_sweep_update_rows(s, err) : mop_sweep_store_plan(s, err);
+    if (st == MOP_OK)
+        s->outcome->sweep_id = s->sweep_id;
+    return st;
+}
+
+/* After the measuring: what the store gets, and what this process ends with. */
+static mop_status wind_up(sweep *s, mop_status st, mop_err *err)
+{
+    mop_err closing = {0};
+    bool is_end = mop_sweep_is_last_share(s) && !s->outcome->has_more;
+    mop_status closed = s->lost.code == MOP_OK && (is_end || st == MOP_EINTR)
+                            ? close_sweep(s, &closing)
+                            : mop_sweep_update_rows(s, &closing);
+    if (closed != MOP_OK)
+        return mop_fail(err, closed, "%s", closing.msg);
+    if (s->lost.code == MOP_OK)
+        return st;
+    *err = s->lost;
+    return s->lost.code;
+}
+
+static mop_status carry_out(sweep *s, mop_err *err)
+{
+    mop_status st = settle_plan(s, err);
     if (st != MOP_OK)
         return st;
-    s->outcome->sweep_id = s->sweep_id;
     st = mop_sweep_measure(s, err);
-    if (st == MOP_OK)
+    if (st == MOP_OK && mop_sweep_is_last_share(s))
         st = mop_sweep_profile(s, err);
-    if (st != MOP_OK && st != MOP_EINTR)
-        return st;
-    mop_status closed = close_sweep(s, &closing);
-    return closed == MOP_OK ? st : mop_fail(err, closed, "%s", closing.msg);
+    return st == MOP_OK || st == MOP_EINTR ? wind_up(s, st, err) : st;
 }
 
 static void count_rows(sweep *s)
@@ -110,12 +192,16 @@ static void count_rows(sweep *s)
     s->outcome->elapsed_ns = mop_sweep_elapsed(s);
 }
 
-mop_status mop_sweep_run(const mop_sweep_options *options, const mop_sweep_world *world,
-                         const mop_record_sink *sink, const mop_sweep_events *events,
-                         mop_sweep_outcome *outcome, mop_err *err)
+mop_status mop_sweep_run_part(const mop_sweep_options *options, const mop_sweep_world *world,
+                              const mop_record_sink *sink, const mop_sweep_events *events,
+                              const mop_sweep_part *part, mop_sweep_outcome *outcome, mop_err *err)
 {
-    sweep s = {
-        .options = options, .world = world, .sink = sink, .events = events, .outcome = outcome};
+    sweep s = {.options = options,
+               .world = world,
+               .sink = sink,
+               .events = events,
+               .part = part,
+               .outcome = outcome};
     *outcome = (mop_sweep_outcome){0};
     take_options(&s);
     mop_status st = lay_out(&s, err);
@@ -124,4 +210,12 @@ mop_status mop_sweep_run(const mop_sweep_options *options, const mop_sweep_world
     count_rows(&s);
     mop_sweep_release(&s);
     return st;
+}
+
+mop_status mop_sweep_run(const mop_sweep_options *options, const mop_sweep_world *world,
+                         const mop_record_sink *sink, const mop_sweep_events *events,
+                         mop_sweep_outcome *outcome, mop_err *err)
+{
+    const mop_sweep_part whole = {.shares = 1};
+    return mop_sweep_run_part(options, world, sink, events, &whole, outcome, err);
 }

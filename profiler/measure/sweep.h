@@ -4,6 +4,8 @@
 #ifndef PROFILER_MEASURE_SWEEP_H
 #define PROFILER_MEASURE_SWEEP_H
 
+#include <stdatomic.h>
+
 #include "db/record.h"
 #include "profiler/base/clock.h"
 #include "profiler/engine/backend.h"
@@ -142,7 +144,45 @@ typedef struct mop_sweep_outcome {
     uint64_t elapsed_ns;
     uint64_t estimate_ns; /* dry run: the whole sweep; 0 if unknown */
     bool is_resumed;
+    uint64_t setup_ns;  /* what a next process will need to set up */
+    uint32_t block_end; /* the network after the last that this part holds */
+    bool has_more;      /* the networks from block_end on did not fit beside those: another block */
 } mop_sweep_outcome;
+
+/* What a worker process is doing, for whoever looks from outside: plain stores into shared memory,
+ * never a system call. */
+typedef enum mop_work { MOP_WORK_OTHER, MOP_WORK_PREPARE, MOP_WORK_RUN, MOP_WORK_PROFILE } mop_work;
+
+typedef struct mop_work_page {
+    _Atomic uint64_t beat;       /* grows with each sign of life */
+    _Atomic uint64_t where;      /* mop_work << 32 | row */
+    _Atomic uint64_t block;      /* has_more << 32 | block_end of mop_sweep_outcome; 0 before */
+    _Atomic uint32_t is_stopped; /* written from outside: the user asked to stop */
+} mop_work_page;
+
+/* A row that must not be touched, because it cost a worker its life before the plan was stored. */
+typedef struct mop_dead_row {
+    uint32_t row;
+    char reason[256];
+} mop_dead_row;
+
+/* One process's part of a sweep. A sweep that is done in one process is share 0 of 1. */
+typedef struct mop_sweep_part {
+    uint32_t worker;        /* number of the process, stored with its passes */
+    uint32_t share, shares; /* mop_protocol_input; the last share profiles and closes */
+    uint64_t origin_ns;     /* when the sweep began on the world's clock; 0: now */
+    uint64_t setup_ns;      /* what setting up all rows takes without the float64 reference, as an
+                               earlier worker saw it; 0: unknown */
+    /* Networks from..to-1 (0: as many as half the memory holds) and the baseline are measured; the
+     * others wait for another block. */
+    uint32_t from, to;
+    bool has_more; /* with `to`: another block comes after this one */
+    bool goes_on;  /* an earlier process of this very sweep stored the plan and checked its rows:
+                      a row that it checked needs only give the same bits again */
+    const mop_dead_row *dead;
+    size_t n_dead;
+    mop_work_page *page; /* NULL: nobody looks. With a page, a lost device ends the process */
+} mop_sweep_part;
 
 /* Plans, checks, measures and stores. MOP_OK with failed rows counted in outcome: each of them says
  * why. MOP_ENODEV before anything is written if a named back end has no device; MOP_EINTR after an
@@ -151,5 +191,11 @@ typedef struct mop_sweep_outcome {
 mop_status mop_sweep_run(const mop_sweep_options *options, const mop_sweep_world *world,
                          const mop_record_sink *sink, const mop_sweep_events *events,
                          mop_sweep_outcome *outcome, mop_err *err);
+
+/* The same for one part. Only the last share of the last block concludes rows and closes the sweep;
+ * MOP_ELOST, with the row in part->page and its reason in err, if a device was lost. */
+mop_status mop_sweep_run_part(const mop_sweep_options *options, const mop_sweep_world *world,
+                              const mop_record_sink *sink, const mop_sweep_events *events,
+                              const mop_sweep_part *part, mop_sweep_outcome *outcome, mop_err *err);
 
 #endif

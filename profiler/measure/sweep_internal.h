@@ -33,6 +33,8 @@ typedef struct sweep_cell {
     mop_plan *plan; /* NULL: not to be measured */
     float *out;
     bool has_run; /* out holds the output of the latest run */
+    struct sweep *owner;
+    uint32_t row; /* index of the row */
     char device_name[128];
 } sweep_cell;
 
@@ -41,7 +43,9 @@ typedef struct sweep {
     const mop_sweep_world *world;
     const mop_record_sink *sink;
     const mop_sweep_events *events;
+    const mop_sweep_part *part;
     mop_sweep_outcome *outcome;
+    mop_err lost; /* code MOP_ELOST: this process has lost a device and must end */
     mop_protocol protocol;
     uint64_t began_ns, budget_ns, plan_bytes;
     uint64_t plan_hash;
@@ -63,6 +67,13 @@ typedef struct sweep {
 void mop_sweep_note(const sweep *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool mop_sweep_interrupted(const sweep *s);
 uint64_t mop_sweep_elapsed(const sweep *s);
+/* Tells the page what is being done with row i. Plain stores. */
+void mop_sweep_mark(mop_work_page *page, mop_work work, uint32_t row);
+bool mop_sweep_is_last_share(const sweep *s);
+/* Whether ratios are taken to network k, so that each block needs it. */
+bool mop_sweep_is_baseline(const sweep *s, size_t k);
+/* Keeps the first loss of a device, which ends this process if it is a worker. */
+void mop_sweep_lose(sweep *s, const mop_err *err);
 
 /* sweep_rows.c: from options to rows. Everything is released by mop_sweep_release. */
 mop_status mop_sweep_open_devices(sweep *s, mop_err *err);

@@ -26,7 +26,11 @@ static mop_status run_cell(void *ctx, mop_err *err)
 {
     sweep_cell *c = ctx;
     c->has_run = true;
-    return c->device->backend->run(c->plan, c->network->input, c->out, NULL, err);
+    mop_sweep_mark(c->owner->part->page, MOP_WORK_RUN, c->row);
+    mop_status st = c->device->backend->run(c->plan, c->network->input, c->out, NULL, err);
+    if (st == MOP_ELOST)
+        mop_sweep_lose(c->owner, err);
+    return st;
 }
 
 static bool is_ready(const sweep *s, size_t i)
@@ -81,7 +85,10 @@ static void copy_standing(measuring *m)
 static mop_status store_pass(void *ctx, const mop_pass_record *pass, mop_err *err)
 {
     const measuring *m = ctx;
-    return m->s->sink->commit_pass(m->s->sink->ctx, m->s->sweep_id, pass, err);
+    mop_pass_record mine = *pass;
+    mine.worker = m->s->part->worker;
+    mop_sweep_mark(m->s->part->page, MOP_WORK_OTHER, 0);
+    return m->s->sink->commit_pass(m->s->sink->ctx, m->s->sweep_id, &mine, err);
 }
 
 static void report_progress(void *ctx, uint32_t passes, uint32_t satisfied, uint64_t eta_ns)
@@ -105,6 +112,13 @@ static void fail_record(mop_measurement_record *r, const char *why)
     (void)snprintf(r->reason, sizeof r->reason, "%s", why); /* same size as msg */
 }
 
+/* A row is done after the last share, and the baseline only after the last block. */
+static bool is_concluded(const sweep *s, size_t i)
+{
+    return mop_sweep_is_last_share(s) &&
+           !(s->outcome->has_more && mop_sweep_is_baseline(s, i / s->n_devices));
+}
+
 /* What became of each row. Its output must still be the one that was checked. */
 static void conclude(measuring *m)
 {
@@ -118,20 +132,38 @@ static void conclude(measuring *m)
             fail_record(r, x->failure.msg);
         else if (c->has_run && mop_hash(MOP_HASH_INIT, c->out, bytes) != r->checksum)
             fail_record(r, "its output changed while it was measured");
-        else if (x->stop != MOP_STOP_INTERRUPT && x->stop != MOP_STOP_NONE)
+        else if (is_concluded(m->s, m->row[j]) && x->stop != MOP_STOP_INTERRUPT &&
+                 x->stop != MOP_STOP_NONE)
             r->state = MOP_DONE;
         m->s->outcome->n_unsatisfied += r->state == MOP_DONE && !x->is_satisfied;
     }
+}
+
+/* What this process may spend on passes: its part of what is left for this block, less what the
+ * processes after it need to set up. */
+static uint64_t passes_budget(const sweep *s)
+{
+    uint64_t spent = mop_sweep_elapsed(s);
+    uint64_t left = s->budget_ns > spent ? s->budget_ns - spent : 0;
+    uint32_t processes = s->part->shares - s->part->share;
+    uint64_t setup = s->outcome->setup_ns * (processes - 1);
+    uint32_t in_block = s->outcome->block_end - s->part->from;
+    uint32_t in_sweep = (uint32_t)s->n_networks - s->part->from;
+    left = left > setup ? left - setup : 0;
+    if (s->outcome->has_more)
+        left = left * in_block / in_sweep;
+    return 1 + (uint64_t)((double)left * PASSES_SHARE / processes); /* 0 would mean no limit */
 }
 
 mop_status mop_sweep_measure(sweep *s, mop_err *err)
 {
     measuring m;
     mop_protocol p = s->protocol;
-    uint64_t spent = mop_sweep_elapsed(s);
-    uint64_t left = s->budget_ns > spent ? s->budget_ns - spent : 0;
     mop_status st = measuring_init(&m, s, err);
-    p.budget_ns = 1 + (uint64_t)((double)left * PASSES_SHARE); /* 0 would mean no limit */
+    p.budget_ns = passes_budget(s);
+    if (!mop_sweep_is_last_share(s))
+        p.max_passes =
+            (p.min_passes * (s->part->share + 1) + s->part->shares - 1) / s->part->shares;
     if (st == MOP_OK && m.n > 0) {
         const mop_protocol_input input = {.protocol = &p,
                                           .clock = &s->world->clock,
@@ -159,6 +191,7 @@ static mop_status profile_row(sweep *s, size_t i, uint32_t round, uint64_t *ns, 
                               mop_err *err)
 {
     sweep_cell *c = &s->cells[i];
+    mop_sweep_mark(s->part->page, MOP_WORK_PROFILE, (uint32_t)i);
     uint32_t n = c->network->fused->graph->n_nodes;
     mop_profile profile = {.layer_ns = ns, .n_layers = n};
     mop_err why = {0};
