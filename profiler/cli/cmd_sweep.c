@@ -200,10 +200,13 @@ static int sweep(const struct typed *t, struct understood *u)
     mop_sweep_world world;
     if (understand(t, u, &err) != MOP_OK)
         return mop_cli_fail(&err);
-    mop_sweep_world_real(&world);
-    if (u->o.dry_run)
-        return dry_run(u, &world, &err) == MOP_OK ? MOP_EXIT_DONE : mop_cli_fail(&err);
-    return measured(u, t, &world);
+    if (mop_sweep_world_real(&world, &err) != MOP_OK)
+        return mop_cli_fail(&err);
+    int code = !u->o.dry_run                        ? measured(u, t, &world)
+               : dry_run(u, &world, &err) == MOP_OK ? MOP_EXIT_DONE
+                                                    : mop_cli_fail(&err);
+    mop_sweep_world_release(&world);
+    return code;
 }
 
 int mop_cmd_sweep(int argc, const char **argv)

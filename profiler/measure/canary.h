@@ -10,7 +10,7 @@
 
 typedef struct mop_canary_times {
     int64_t cpu_ns;    /* a chain of dependent additions, about 50 us */
-    int64_t memory_ns; /* reading 2 MiB in order */
+    int64_t memory_ns; /* reading 2 MiB in order; both MOP_ABSENT if the clock stood still */
 } mop_canary_times;
 
 /* Runs the pair. Comes in as an argument, so a test can script it. NULL run: no canaries. */
@@ -19,8 +19,10 @@ typedef struct mop_canary {
     void *ctx;
 } mop_canary;
 
-/* The real pair on `clock`, which must outlive it. MOP_ENOMEM. */
-mop_status mop_canary_open(const mop_clock *clock, mop_canary *out, mop_err *err);
+/* The real pair on `clock`. The chain's length is calibrated here, in some milliseconds.
+ * MOP_ENOMEM.
+ */
+mop_status mop_canary_open(mop_clock clock, mop_canary *out, mop_err *err);
 void mop_canary_close(mop_canary *canary); /* a zeroed one is fine */
 
 #endif

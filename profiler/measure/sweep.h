@@ -133,9 +133,11 @@ typedef struct mop_sweep_world {
     char fingerprint[512]; /* mop_environment_fingerprint */
 } mop_sweep_world;
 
-/* The real clock, counters, back ends, memory, fingerprint and measured peak of this machine (takes
- * about a second). */
-void mop_sweep_world_real(mop_sweep_world *world);
+/* The real clock, counters, canaries, machine, back ends, memory, fingerprint and measured peak of
+ * this machine (takes about a second). The counters are those of the calling thread, which must be
+ * the one that sweeps. Ends with mop_sweep_world_release(). MOP_ENOMEM. */
+mop_status mop_sweep_world_real(mop_sweep_world *world, mop_err *err);
+void mop_sweep_world_release(mop_sweep_world *world); /* of a real one; once */
 
 typedef struct mop_sweep_outcome {
     int64_t sweep_id; /* 0 after a dry run */

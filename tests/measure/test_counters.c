@@ -45,9 +45,35 @@ static void a_switch_that_cost_next_to_nothing_is_no_preemption(void **state)
     assert_int_equal(mop_counts_flags(&still, &after, 1020000, true), 0);
     assert_int_equal(mop_counts_flags(&still, &after, 1020001, true),
                      MOP_FLAG_PREEMPTED | MOP_FLAG_OFF_CPU);
-    assert_int_equal(mop_counts_flags(&still, &after, 1020001, false), MOP_FLAG_PREEMPTED);
     after.cpu_ns = MOP_ABSENT; /* nothing to tell by: the switch alone decides */
     assert_int_equal(mop_counts_flags(&still, &after, 1000000, true), MOP_FLAG_PREEMPTED);
+}
+
+static void a_run_delay_over_tolerance_is_preemption(void **state)
+{
+    mop_counts after = still;
+    (void)state;
+    after.cpu_ns += 100000000;
+    after.run_delay_ns += 500000;
+    assert_int_equal(mop_counts_flags(&still, &after, 100000000, false), 0);
+    after.run_delay_ns++;
+    assert_int_equal(mop_counts_flags(&still, &after, 100000000, false), MOP_FLAG_PREEMPTED);
+    assert_int_equal(mop_counts_flags(&still, &after, 100000000, true), MOP_FLAG_PREEMPTED);
+    after.run_delay_ns = still.run_delay_ns + 20000;
+    assert_int_equal(mop_counts_flags(&still, &after, 1000000, false), 0);
+    after.run_delay_ns++;
+    assert_int_equal(mop_counts_flags(&still, &after, 1000000, false), MOP_FLAG_PREEMPTED);
+}
+
+/* Threads that wait for one another are switched and off the CPU by design. */
+static void switches_of_several_threads_tell_only_where_the_delay_is_unknown(void **state)
+{
+    mop_counts before = still, after = still;
+    (void)state;
+    after.invol_switches++;
+    assert_int_equal(mop_counts_flags(&before, &after, 1000000, false), 0);
+    before.run_delay_ns = MOP_ABSENT;
+    assert_int_equal(mop_counts_flags(&before, &after, 1000000, false), MOP_FLAG_PREEMPTED);
 }
 
 static void off_cpu_needs_more_than_20_us_and_half_a_percent(void **state)
@@ -75,9 +101,17 @@ static void an_absent_counter_has_no_difference_and_no_flag(void **state)
     assert_int_equal(mop_counts_flags(&none, &none, 1000000, true), 0);
 }
 
+static mop_counters open_counters(void)
+{
+    mop_counters c;
+    mop_err err = {0};
+    assert_int_equal(mop_counters_open(&c, &err), MOP_OK);
+    return c;
+}
+
 static void real_counters_see_the_first_touch_of_a_page(void **state)
 {
-    mop_counters c = mop_counters_real();
+    mop_counters c = open_counters();
     mop_counts before, after;
     const size_t bytes = 64 * 4096;
     (void)state;
@@ -89,17 +123,19 @@ static void real_counters_see_the_first_touch_of_a_page(void **state)
         p[i] = 1;
     c.read(c.ctx, &after);
     if (before.minor_faults == MOP_ABSENT) {
+        mop_counters_close(&c);
         print_message("skip: this system counts no page faults\n");
         skip();
     }
     assert_true(mop_count_delta(before.minor_faults, after.minor_faults) > 0);
     assert_true(mop_counts_flags(&before, &after, 1, false) & MOP_FLAG_PAGE_FAULT);
     assert_int_equal(munmap((void *)(uintptr_t)p, bytes), 0);
+    mop_counters_close(&c);
 }
 
 static void real_counters_tell_sleeping_from_working(void **state)
 {
-    mop_counters c = mop_counters_real();
+    mop_counters c = open_counters();
     mop_counts before, after;
     const struct timespec nap = {.tv_nsec = 20000000};
     (void)state;
@@ -107,12 +143,14 @@ static void real_counters_tell_sleeping_from_working(void **state)
     assert_int_equal(nanosleep(&nap, NULL), 0);
     c.read(c.ctx, &after);
     if (before.cpu_ns == MOP_ABSENT) {
+        mop_counters_close(&c);
         print_message("skip: this system has no CPU clock of a thread\n");
         skip();
     }
     assert_true(mop_count_delta(before.cpu_ns, after.cpu_ns) >= 0);
     assert_true(mop_counts_flags(&before, &after, 20000000, true) & MOP_FLAG_OFF_CPU);
     assert_true(mop_count_delta(before.vol_switches, after.vol_switches) > 0);
+    mop_counters_close(&c);
 }
 
 int main(void)
@@ -121,6 +159,8 @@ int main(void)
         cmocka_unit_test(no_difference_is_clean),
         cmocka_unit_test(causes_add_up),
         cmocka_unit_test(a_switch_that_cost_next_to_nothing_is_no_preemption),
+        cmocka_unit_test(a_run_delay_over_tolerance_is_preemption),
+        cmocka_unit_test(switches_of_several_threads_tell_only_where_the_delay_is_unknown),
         cmocka_unit_test(off_cpu_needs_more_than_20_us_and_half_a_percent),
         cmocka_unit_test(an_absent_counter_has_no_difference_and_no_flag),
         cmocka_unit_test(real_counters_see_the_first_touch_of_a_page),

@@ -244,7 +244,7 @@ static void a_subject_that_waits_for_other_threads_is_not_judged_by_cpu_time(voi
     w->subjects[0].is_host_single = false;
     lab_script(w, (lab_event){0, 0, 2, LAB_OFF_CPU, 1 * MS});
     lab_script(w, (lab_event){0, 0, 3, LAB_PREEMPT, 1});
-    lab_script(w, (lab_event){0, 0, 3, LAB_OFF_CPU, 1 * MS});
+    lab_script(w, (lab_event){0, 0, 3, LAB_DELAY, 1 * MS});
     assert_int_equal(lab_run(w, 0, NULL, 0, &err), MOP_OK);
     assert_int_equal(w->samples[0].flags, 0);
     assert_int_equal(w->samples[1].flags, MOP_FLAG_PREEMPTED);

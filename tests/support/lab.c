@@ -32,6 +32,10 @@ static mop_status apply(lab *w, const lab_event *e, mop_err *err)
     case LAB_PREEMPT:
         w->counts.invol_switches += e->amount;
         break;
+    case LAB_DELAY:
+        w->now_ns += (uint64_t)e->amount;
+        w->counts.run_delay_ns += e->amount;
+        break;
     case LAB_FAULT:
         w->counts.minor_faults += e->amount;
         break;

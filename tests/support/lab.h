@@ -17,6 +17,7 @@ typedef enum lab_kind {
     LAB_SLOW,    /* the run takes `amount` ns longer, on the CPU */
     LAB_OFF_CPU, /* likewise, but off the CPU */
     LAB_PREEMPT, /* `amount` involuntary switches */
+    LAB_DELAY,   /* the run takes `amount` ns longer, waiting for a CPU */
     LAB_FAULT,   /* `amount` minor faults */
     LAB_MIGRATE, /* it ends on CPU `amount` */
     LAB_FAIL,    /* the run fails with status `amount` */
