@@ -1,8 +1,5 @@
 /* Finished passes and profiled runs: each one transaction, all or nothing. */
-#include <stdlib.h>
-
 #include "db/store_internal.h"
-#include "profiler/base/alloc.h"
 
 static mop_status insert_samples_with(mop_store *s, sqlite3_stmt *stmt,
                                       const mop_sample_record *samples, size_t n, mop_err *err)
@@ -60,18 +57,6 @@ static mop_status insert_pass(mop_store *s, int64_t sweep_id, const mop_pass_rec
     return st;
 }
 
-/* Samples of one visit lie together, so a change of id is a new measurement; one seen twice is only
- * refreshed twice. */
-static mop_status refresh_touched(mop_store *s, const mop_sample_record *samples, size_t n,
-                                  mop_err *err)
-{
-    mop_status st = MOP_OK;
-    for (size_t i = 0; st == MOP_OK && i < n; i++)
-        if (i + 1 == n || samples[i + 1].measurement_id != samples[i].measurement_id)
-            st = mop_stat_refresh(s, samples[i].measurement_id, err);
-    return st;
-}
-
 mop_status mop_store_commit_pass(mop_store *s, int64_t sweep_id, const mop_pass_record *pass,
                                  mop_err *err)
 {
@@ -87,7 +72,7 @@ mop_status mop_store_commit_pass(mop_store *s, int64_t sweep_id, const mop_pass_
     if (st == MOP_OK)
         st = mop_samples_insert(s, pass->samples, pass->n_samples, err);
     if (st == MOP_OK)
-        st = refresh_touched(s, pass->samples, pass->n_samples, err);
+        st = mop_stats_refresh_pass(s, pass->samples, pass->n_samples, err);
     return mop_tx_end(s, st, err);
 }
 

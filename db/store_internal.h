@@ -55,8 +55,15 @@ mop_status mop_model_row(mop_store *store, const mop_model_record *model, uint64
 mop_status mop_device_row(mop_store *store, const mop_device_record *device, int64_t sweep_id,
                           int64_t *id, mop_err *err);
 
-/* Recomputes one row of `stat` inside the caller's transaction. No samples: no row. */
+/* Rows of `stat`, recomputed inside the caller's transaction; a measurement without samples has
+ * none. mop_stat_refresh: one measurement, and those whose ratio is taken to it.
+ * mop_stats_refresh_pass: those of the samples of a finished pass, all of which are stored; the
+ * ratios of others cannot have changed, because they have no sample in it. mop_stats_refresh_sweep:
+ * a whole sweep; 0 means all. */
 mop_status mop_stat_refresh(mop_store *store, int64_t measurement_id, mop_err *err);
+mop_status mop_stats_refresh_pass(mop_store *store, const mop_sample_record *samples, size_t n,
+                                  mop_err *err);
+mop_status mop_stats_refresh_sweep(mop_store *store, int64_t sweep_id, mop_err *err);
 
 /* Inserts samples[0..n) inside the caller's transaction. */
 mop_status mop_samples_insert(mop_store *store, const mop_sample_record *samples, size_t n,
