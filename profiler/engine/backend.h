@@ -25,8 +25,15 @@ typedef struct mop_device_info {
     bool is_software; /* a CPU pretending to be a GPU: never drawn as a GPU */
 } mop_device_info;
 
+/* Start offsets are multiples of MOP_ALIGN below this: one small page. */
+#define MOP_PLAN_OFFSETS 4096
+
 typedef struct mop_plan_desc {
     bool keep_all; /* every node keeps its own memory and can be read; outputs stay bit-identical */
+    /* CPU: arena and weights begin this many bytes past a page's start, so that a network is not
+     * always measured with one and the same layout of its sets in the caches; outputs stay
+     * bit-identical. Vulkan: the driver places memory, not applied. */
+    size_t offset;
 } mop_plan_desc;
 
 typedef struct mop_plan_info {
@@ -34,6 +41,8 @@ typedef struct mop_plan_info {
     uint64_t setup_ns;     /* planning, packing, pipeline creation */
     uint64_t first_run_ns; /* 0 until the first run has ended */
     uint32_t n_dispatches;
+    bool is_locked;       /* its memory cannot be paged out */
+    bool is_lock_refused; /* the system would not lock it; false where memory is the driver's */
 } mop_plan_info;
 
 /* Filled by run() if given. Stamps are contiguous: n_layers + 1 of them for the graph's nodes, so
@@ -77,6 +86,10 @@ typedef struct mop_backend {
 
     /* Copies node's output of the last run to dst[n], NHWC. Only with keep_all or the last node. */
     mop_status (*read)(mop_plan *plan, uint32_t node, float *dst, size_t n, mop_err *err);
+
+    /* Device time of the latest plain run in ns into *ns; false if the device has no clock that can
+     * be trusted or nothing has run. Not part of a run: called after it. NULL: never any. */
+    bool (*device_time)(mop_plan *plan, uint64_t *ns);
 
     /* Validation messages seen so far on this device (0 without validation). NULL: none ever. */
     uint32_t (*validation_messages)(const mop_device *device);

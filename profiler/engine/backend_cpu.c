@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -20,6 +19,7 @@
 #include "profiler/base/alloc.h"
 #include "profiler/base/clock.h"
 #include "profiler/engine/cpu_info.h"
+#include "profiler/engine/cpu_memory.h"
 #include "profiler/engine/memplan.h"
 
 /* Below this many operations a layer takes a few microseconds, and waking a second thread (1 to 2
@@ -48,7 +48,7 @@ struct mop_plan {
     bool keep_all;
     step *steps; /* [n_nodes] */
     mop_memplan memory;
-    unsigned char *arena, *weights, *scratch; /* scratch: threads x scratch_stride */
+    mop_block arena, weights, scratch; /* scratch: threads x scratch_stride */
     size_t weight_bytes, scratch_stride;
     mop_plan_info info;
     mop_clock clock;
@@ -226,36 +226,25 @@ static mop_status place_nodes(mop_plan *plan, mop_err *err)
     return status;
 }
 
-/* A block for a run's own data. Large ones ask for large pages: an inference reads every weight
- * once, and with 4 KiB pages it waits for address translation (1000-way classifier on Zen 3: 262
- * us, with large pages 190 us). */
-static void *allocate_block(size_t bytes, mop_err *err)
-{
-    const size_t large = (size_t)2 << 20;
-    void *p = NULL;
-    if (bytes < large || bytes > SIZE_MAX - large)
-        return mop_alloc_aligned(bytes, err);
-    p = aligned_alloc(large, (bytes + large - 1) / large * large);
-    if (p == NULL)
-        return mop_alloc_aligned(bytes, err);
-    (void)madvise(p, (bytes + large - 1) / large * large, MADV_HUGEPAGE); /* a wish, not a need */
-    return p;
-}
-
-static mop_status allocate(mop_plan *plan, mop_err *err)
+static mop_status allocate(mop_plan *plan, size_t offset, mop_err *err)
 {
     size_t scratch;
     if (!mop_mul_size(plan->scratch_stride, (size_t)plan->device->info.threads, &scratch))
         return mop_fail(err, MOP_ENOMEM, "out of memory: scratch of %d threads",
                         plan->device->info.threads);
-    plan->arena = allocate_block(plan->memory.bytes, err);
-    plan->weights = allocate_block(plan->weight_bytes, err);
-    plan->scratch = mop_alloc_aligned(scratch, err);
-    if (plan->arena == NULL || plan->weights == NULL || plan->scratch == NULL)
+    if (mop_block_init(&plan->arena, plan->memory.bytes, offset, err) != MOP_OK ||
+        mop_block_init(&plan->weights, plan->weight_bytes, offset, err) != MOP_OK ||
+        mop_block_init(&plan->scratch, scratch, 0, err) != MOP_OK)
         return MOP_ENOMEM;
-    memset(plan->arena, 0, plan->memory.bytes); /* the first run does not wait for fresh pages */
-    memset(plan->scratch, 0, scratch);
     return MOP_OK;
+}
+
+/* A plan that keeps everything is checked, never timed, and must not use up what may be locked. */
+static void lock_memory(mop_plan *plan)
+{
+    plan->info.is_locked = !plan->keep_all && mop_block_lock(&plan->arena) &&
+                           mop_block_lock(&plan->weights) && mop_block_lock(&plan->scratch);
+    plan->info.is_lock_refused = !plan->keep_all && !plan->info.is_locked;
 }
 
 static void pack_constants(mop_plan *plan, const mop_model *model)
@@ -266,7 +255,7 @@ static void pack_constants(mop_plan *plan, const mop_model *model)
         for (uint32_t slot = 0; slot < MOP_MAX_WEIGHTS; slot++)
             w[slot] = mop_model_w(model, i, slot);
         if (s->kernel->pack != NULL)
-            s->kernel->pack(&plan->graph->nodes[i].inst, w, plan->weights + s->packed_offset);
+            s->kernel->pack(&plan->graph->nodes[i].inst, w, plan->weights.at + s->packed_offset);
     }
 }
 
@@ -276,9 +265,9 @@ static void cpu_plan_free(mop_plan *plan)
         return;
     mop_memplan_release(&plan->memory);
     free(plan->steps);
-    free(plan->arena);
-    free(plan->weights);
-    free(plan->scratch);
+    mop_block_release(&plan->arena);
+    mop_block_release(&plan->weights);
+    mop_block_release(&plan->scratch);
     free(plan);
 }
 
@@ -288,7 +277,10 @@ static mop_status cpu_plan(mop_device *device, const mop_model *model, const mop
     const mop_clock clock = mop_clock_real();
     const uint64_t start = mop_now_ns(&clock);
     mop_status status = MOP_ENOMEM;
-    mop_plan *plan = mop_calloc(1, sizeof *plan, err);
+    mop_plan *plan = NULL;
+    if (desc->offset >= MOP_PLAN_OFFSETS || desc->offset % MOP_ALIGN != 0)
+        return mop_fail(err, MOP_EINVAL, "cpu: a plan cannot start at offset %zu", desc->offset);
+    plan = mop_calloc(1, sizeof *plan, err);
     if (plan == NULL)
         return MOP_ENOMEM;
     plan->device = device;
@@ -301,7 +293,7 @@ static mop_status cpu_plan(mop_device *device, const mop_model *model, const mop
     if (status == MOP_OK)
         status = place_nodes(plan, err);
     if (status == MOP_OK)
-        status = allocate(plan, err);
+        status = allocate(plan, desc->offset, err);
     if (status != MOP_OK) {
         cpu_plan_free(plan);
         return status;
@@ -309,8 +301,9 @@ static mop_status cpu_plan(mop_device *device, const mop_model *model, const mop
     pack_constants(plan, model);
     plan->info = (mop_plan_info){.arena_bytes = plan->memory.bytes,
                                  .weight_bytes = plan->weight_bytes,
-                                 .n_dispatches = model->graph->n_nodes - 1,
-                                 .setup_ns = mop_now_ns(&clock) - start};
+                                 .n_dispatches = model->graph->n_nodes - 1};
+    lock_memory(plan);
+    plan->info.setup_ns = mop_now_ns(&clock) - start;
     *out = plan;
     return MOP_OK;
 }
@@ -391,13 +384,13 @@ static void run_range(void *context, size_t i)
     mop_args args = job->args;
     args.begin = units * (int64_t)i / n;
     args.end = units * (int64_t)(i + 1) / n;
-    args.scratch = job->plan->scratch + i * job->plan->scratch_stride;
+    args.scratch = job->plan->scratch.at + i * job->plan->scratch_stride;
     job->step->kernel->run(&args);
 }
 
 static float *output_of(const mop_plan *plan, uint32_t node)
 {
-    return (float *)(void *)(plan->arena + plan->memory.offset[node]);
+    return (float *)(void *)(plan->arena.at + plan->memory.offset[node]);
 }
 
 static void run_node(const mop_plan *plan, uint32_t node, const float *in)
@@ -409,7 +402,7 @@ static void run_node(const mop_plan *plan, uint32_t node, const float *in)
         job.args.in[i] = n->in[i] == 0 ? in : output_of(plan, n->in[i]);
     job.args.out = output_of(plan, node);
     if (s->packed_offset != SIZE_MAX)
-        job.args.packed = plan->weights + s->packed_offset;
+        job.args.packed = plan->weights.at + s->packed_offset;
     if (s->ranges == 1)
         run_range(&job, 0);
     else

@@ -130,6 +130,11 @@ static const char *vulkan_kernel_name(const mop_plan *plan, uint32_t node)
     return plan->nodes[node].kernel != NULL ? plan->nodes[node].kernel->name : "";
 }
 
+static uint64_t tick_mask(const mop_vk *vk)
+{
+    return vk->timestamp_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << vk->timestamp_bits) - 1;
+}
+
 /* Turns the timestamps of the last profiled run into contiguous layer times. Refuses stamps that
  * run backwards or cover more than the host's own time: such a clock cannot be trusted. */
 static mop_status read_profile(const mop_plan *plan, uint64_t wall_ns, mop_profile *profile,
@@ -137,8 +142,7 @@ static mop_status read_profile(const mop_plan *plan, uint64_t wall_ns, mop_profi
 {
     mop_vk *vk = plan->vk;
     const uint32_t n = plan->graph->n_nodes;
-    const uint64_t mask =
-        vk->timestamp_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << vk->timestamp_bits) - 1;
+    const uint64_t mask = tick_mask(vk);
     const double period = (double)vk->limits.timestampPeriod;
     uint64_t *ticks = plan->ticks;
     VkResult r = vk->fn.GetQueryPoolResults(vk->device, plan->queries, 0, n + 1,
@@ -203,6 +207,7 @@ static mop_status vulkan_run(mop_plan *plan, const float *in, float *out, mop_pr
         s = prepare_profile(plan, profile, err);
     if (s != MOP_OK)
         return s;
+    plan->plain_wall_ns = 0;
     const uint64_t begin = mop_now_ns(&clock);
     char *input = (char *)to->mapped + (staged ? 0 : plan->memory.offset[0]);
     mop_vk_from_nhwc(plan->graph->nodes[0].inst.out, in, (float *)(void *)input);
@@ -219,7 +224,27 @@ static mop_status vulkan_run(mop_plan *plan, const float *in, float *out, mop_pr
     mop_vk_to_nhwc(plan->graph->nodes[last].inst.out, output_of(plan, last), out);
     if (plan->info.first_run_ns == 0)
         plan->info.first_run_ns = mop_now_ns(&clock) - begin;
+    if (profile == NULL)
+        plan->plain_wall_ns = wall;
     return MOP_OK;
+}
+
+/* Refuses what read_profile() refuses: time that runs backwards or beyond the host's own. */
+static bool vulkan_device_time(mop_plan *plan, uint64_t *ns)
+{
+    mop_vk *vk = plan->vk;
+    uint64_t ticks[2];
+    if (plan->ends == VK_NULL_HANDLE || plan->plain_wall_ns == 0 || vk->is_lost)
+        return false;
+    if (vk->fn.GetQueryPoolResults(vk->device, plan->ends, 0, 2, sizeof ticks, ticks, sizeof *ticks,
+                                   VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
+        return false;
+    const double took =
+        (double)((ticks[1] - ticks[0]) & tick_mask(vk)) * (double)vk->limits.timestampPeriod;
+    if (took <= 0 || took > (double)plan->plain_wall_ns * 1.01)
+        return false;
+    *ns = (uint64_t)took;
+    return true;
 }
 
 static mop_status vulkan_read(mop_plan *plan, uint32_t node, float *dst, size_t n, mop_err *err)
@@ -253,5 +278,6 @@ const mop_backend mop_backend_vulkan = {
     .kernel_name = vulkan_kernel_name,
     .run = vulkan_run,
     .read = vulkan_read,
+    .device_time = vulkan_device_time,
     .validation_messages = vulkan_validation_messages,
 };

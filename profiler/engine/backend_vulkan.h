@@ -37,8 +37,10 @@ struct mop_plan {
     VkCommandPool commands;
     VkCommandBuffer plain, profiled; /* profiled: null until the first profiled run */
     VkFence fence;
-    VkQueryPool queries;
-    uint64_t *ticks; /* [n_nodes + 1], from the first profiled run on */
+    VkQueryPool queries;    /* of profiled runs */
+    VkQueryPool ends;       /* 2, of plain runs; null where the queue has no timestamps */
+    uint64_t plain_wall_ns; /* host time of the latest plain run; 0: none has ended */
+    uint64_t *ticks;        /* [n_nodes + 1], from the first profiled run on */
 };
 
 /* The same as the back end's open, with every option of the context. */

@@ -325,6 +325,7 @@ void mop_vulkan_plan_release(mop_plan *plan)
     }
     /* null handles are fine in every one of these */
     vk->fn.DestroyQueryPool(vk->device, plan->queries, NULL);
+    vk->fn.DestroyQueryPool(vk->device, plan->ends, NULL);
     vk->fn.DestroyDescriptorPool(vk->device, plan->descriptors, NULL);
     vk->fn.DestroyFence(vk->device, plan->fence, NULL);
     vk->fn.DestroyCommandPool(vk->device, plan->commands, NULL);

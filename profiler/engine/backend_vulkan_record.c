@@ -41,9 +41,9 @@ static void barrier(const mop_vk *vk, VkCommandBuffer c, VkPipelineStageFlags fr
     vk->fn.CmdPipelineBarrier(c, from, to, 0, 1, &b, 0, NULL, 0, NULL);
 }
 
-static void stamp(const mop_plan *plan, VkCommandBuffer c, uint32_t query)
+static void stamp(const mop_plan *plan, VkCommandBuffer c, VkQueryPool pool, uint32_t query)
 {
-    plan->vk->fn.CmdWriteTimestamp(c, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, plan->queries, query);
+    plan->vk->fn.CmdWriteTimestamp(c, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool, query);
 }
 
 static void record_nodes(const mop_plan *plan, VkCommandBuffer c, bool profiled)
@@ -64,7 +64,7 @@ static void record_nodes(const mop_plan *plan, VkCommandBuffer c, bool profiled)
                                   &node->set, 0, NULL);
         fn->CmdDispatch(c, node->groups[0], node->groups[1], node->groups[2]);
         if (profiled)
-            stamp(plan, c, i + 1);
+            stamp(plan, c, plan->queries, i + 1);
     }
 }
 
@@ -102,22 +102,46 @@ static void record_readback(const mop_plan *plan, VkCommandBuffer c)
             VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 }
 
-static mop_status create_queries(mop_plan *plan, mop_err *err)
+static mop_status create_pool(mop_vk *vk, uint32_t n, VkQueryPool *pool, mop_err *err)
 {
-    mop_vk *vk = plan->vk;
     const VkQueryPoolCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
         .queryType = VK_QUERY_TYPE_TIMESTAMP,
-        .queryCount = plan->graph->n_nodes + 1,
+        .queryCount = n,
     };
-    if (plan->queries != VK_NULL_HANDLE)
+    if (*pool != VK_NULL_HANDLE)
         return MOP_OK;
+    VkResult r = vk->fn.CreateQueryPool(vk->device, &info, NULL, pool);
+    return r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkCreateQueryPool", err);
+}
+
+/* A profiled run has a stamp before and after every node; a plain one, where the queue has
+ * timestamps at all, one before and one after its work. */
+static mop_status create_queries(mop_plan *plan, bool profiled, mop_err *err)
+{
+    if (!profiled)
+        return plan->vk->timestamp_bits > 0 ? create_pool(plan->vk, 2, &plan->ends, err) : MOP_OK;
     if (plan->ticks == NULL)
         plan->ticks = mop_calloc(plan->graph->n_nodes + 1, sizeof *plan->ticks, err);
-    if (plan->ticks == NULL)
-        return MOP_ENOMEM;
-    VkResult r = vk->fn.CreateQueryPool(vk->device, &info, NULL, &plan->queries);
-    return r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkCreateQueryPool", err);
+    return plan->ticks == NULL
+               ? MOP_ENOMEM
+               : create_pool(plan->vk, plan->graph->n_nodes + 1, &plan->queries, err);
+}
+
+static void record_run(const mop_plan *plan, VkCommandBuffer c, bool profiled)
+{
+    const VkQueryPool pool = profiled ? plan->queries : plan->ends;
+    if (pool != VK_NULL_HANDLE) {
+        plan->vk->fn.CmdResetQueryPool(c, pool, 0, profiled ? plan->graph->n_nodes + 1 : 2);
+        stamp(plan, c, pool, 0);
+    }
+    record_upload(plan, c);
+    if (profiled)
+        stamp(plan, c, pool, 1);
+    record_nodes(plan, c, profiled);
+    record_readback(plan, c);
+    if (!profiled && pool != VK_NULL_HANDLE)
+        stamp(plan, c, pool, 1);
 }
 
 mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err)
@@ -130,7 +154,7 @@ mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err)
     };
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     VkCommandBuffer c = VK_NULL_HANDLE;
-    mop_status s = profiled ? create_queries(plan, err) : MOP_OK;
+    mop_status s = create_queries(plan, profiled, err);
     if (s != MOP_OK)
         return s;
     VkResult r = vk->fn.AllocateCommandBuffers(vk->device, &alloc, &c);
@@ -138,15 +162,7 @@ mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err)
         return mop_vk_fail(vk, r, "vkAllocateCommandBuffers", err);
     r = vk->fn.BeginCommandBuffer(c, &begin);
     if (r == VK_SUCCESS) {
-        if (profiled) {
-            vk->fn.CmdResetQueryPool(c, plan->queries, 0, plan->graph->n_nodes + 1);
-            stamp(plan, c, 0);
-        }
-        record_upload(plan, c);
-        if (profiled)
-            stamp(plan, c, 1);
-        record_nodes(plan, c, profiled);
-        record_readback(plan, c);
+        record_run(plan, c, profiled);
         r = vk->fn.EndCommandBuffer(c);
     }
     if (r != VK_SUCCESS) {

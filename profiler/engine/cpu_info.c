@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,30 +20,118 @@ int mop_cpu_processors(void)
     return online > 0 ? (int)online : 1;
 }
 
-/* Position of processor `linux_id` among those of its core: 0 for the first. */
-static uint32_t smt_position(int linux_id)
+/* First line of root/path; false if there is none. */
+static bool read_line(const char *root, const char *path, char *line, size_t size)
 {
-    const uint32_t n = cpuinfo_initialize() ? cpuinfo_get_processors_count() : 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct cpuinfo_processor *p = cpuinfo_get_processor(i);
-        if (p->linux_id == linux_id)
-            return p->smt_id;
+    char full[512];
+    FILE *f = NULL;
+    bool ok;
+    if ((size_t)snprintf(full, sizeof full, "%s%s", root, path) < sizeof full)
+        f = fopen(full, "r");
+    ok = f != NULL && fgets(line, (int)size, f) != NULL;
+    if (f != NULL)
+        (void)fclose(f); /* it was only read */
+    return ok;
+}
+
+/* How many processors of `allowed` with a smaller number share the core of `cpu`; a machine that
+ * does not say has one of each core. */
+static int position_in_core(const char *root, const cpu_set_t *allowed, int cpu)
+{
+    char path[96], line[256];
+    int before = 0;
+    (void)snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list",
+                   cpu); /* fits */
+    if (!read_line(root, path, line, sizeof line))
+        return 0;
+    for (char *at = line; *at >= '0' && *at <= '9';) { /* "0,4" or "0-1" */
+        long first = strtol(at, &at, 10), last = first;
+        if (*at == '-')
+            last = strtol(at + 1, &at, 10);
+        for (long id = first; id <= last && id < cpu; id++)
+            before += CPU_ISSET((size_t)id, allowed) != 0;
+        at += *at == ',';
     }
-    return 0;
+    return before;
+}
+
+int mop_cpu_order(const char *root, const cpu_set_t *allowed, int *cpu, int n)
+{
+    const int most_threads = 8; /* of one core, on any machine known */
+    int found = 0;
+    for (int turn = 0; turn < most_threads; turn++)
+        for (int id = 0; id < CPU_SETSIZE && found < n; id++)
+            if (CPU_ISSET((size_t)id, allowed) && position_in_core(root, allowed, id) == turn)
+                cpu[found++] = id;
+    return found;
 }
 
 int mop_cpu_pick(int *cpu, int n)
 {
-    const uint32_t most_threads = 8; /* of one core, on any machine known */
     cpu_set_t set;
-    int found = 0;
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? mop_cpu_order("", &set, cpu, n) : 0;
+}
+
+int mop_cpu_cores(const char *root, const cpu_set_t *allowed)
+{
+    int cores = 0;
+    for (int id = 0; id < CPU_SETSIZE; id++)
+        cores += CPU_ISSET((size_t)id, allowed) && position_in_core(root, allowed, id) == 0;
+    return cores;
+}
+
+/* "quota period" of one control group, as processors; 0 for "max" and what cannot be read. */
+static double group_quota(const char *root, const char *path)
+{
+    char line[64], *end;
+    double quota, period;
+    if (!read_line(root, path, line, sizeof line))
         return 0;
-    for (uint32_t smt = 0; smt < most_threads; smt++)
-        for (int id = 0; id < CPU_SETSIZE && found < n; id++)
-            if (CPU_ISSET((size_t)id, &set) && smt_position(id) == smt)
-                cpu[found++] = id;
-    return found;
+    quota = strtod(line, &end);
+    period = strtod(end, NULL);
+    return quota > 0 && period > 0 ? quota / period : 0;
+}
+
+/* The same of a machine with the older kind of control groups. */
+static double old_quota(const char *root)
+{
+    char line[64];
+    double quota = 0, period = 0;
+    if (read_line(root, "/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof line))
+        quota = strtod(line, NULL);
+    if (read_line(root, "/sys/fs/cgroup/cpu/cpu.cfs_period_us", line, sizeof line))
+        period = strtod(line, NULL);
+    return quota > 0 && period > 0 ? quota / period : 0;
+}
+
+double mop_cpu_quota(const char *root)
+{
+    char line[256], path[320], *group = NULL;
+    double least = old_quota(root);
+    if (read_line(root, "/proc/self/cgroup", line, sizeof line) && strncmp(line, "0::/", 4) == 0) {
+        group = line + 3;
+        group[strcspn(group, "\n")] = '\0';
+    }
+    for (bool is_root = false; group != NULL && !is_root;) { /* this group and all above it */
+        char *up = strrchr(group, '/');
+        is_root = group[0] == '\0' || group[1] == '\0';
+        (void)snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", is_root ? "" : group);
+        const double quota = group_quota(root, path);
+        least = quota > 0 && (least <= 0 || quota < least) ? quota : least;
+        if (up != NULL)
+            *up = '\0';
+    }
+    return least;
+}
+
+size_t mop_cpu_last_cache(void)
+{
+    const long l3 = sysconf(_SC_LEVEL3_CACHE_SIZE), l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    if (cpuinfo_initialize() && cpuinfo_get_l3_caches_count() > 0)
+        return cpuinfo_get_l3_cache(0)->size;
+    if (cpuinfo_initialize() && cpuinfo_get_l2_caches_count() > 0 && l3 <= 0)
+        return cpuinfo_get_l2_cache(0)->size;
+    return l3 > 0 ? (size_t)l3 : l2 > 0 ? (size_t)l2 : 0;
 }
 
 /* The value of a line "key   : value" of /proc/cpuinfo, its newline cut off; NULL for another key.

@@ -2,6 +2,8 @@
 #ifndef PROFILER_ENGINE_CPU_INFO_H
 #define PROFILER_ENGINE_CPU_INFO_H
 
+#include <sched.h>
+
 #include "profiler/engine/backend.h"
 
 /* Processors that this process may run on; at least 1. */
@@ -10,6 +12,20 @@ int mop_cpu_processors(void);
 /* Fills cpu[0..n) with the numbers of distinct processors of that set, one of each physical core
  * before the second of any, n at most mop_cpu_processors(). Returns how many were filled. */
 int mop_cpu_pick(int *cpu, int n);
+
+/* The same for the processors of `allowed` on a machine whose files lie under root ("" for this
+ * one), which says in thread_siblings_list who shares a core. */
+int mop_cpu_order(const char *root, const cpu_set_t *allowed, int *cpu, int n);
+
+/* Physical cores that `allowed` has a processor of. */
+int mop_cpu_cores(const char *root, const cpu_set_t *allowed);
+
+/* Processors' worth of time that the control group of this process and those above it leave it:
+ * 1.5 is one and a half. 0: no limit. */
+double mop_cpu_quota(const char *root);
+
+/* Bytes of one last-level cache; 0 if unknown. */
+size_t mop_cpu_last_cache(void);
 
 /* Fills info: the model name as the operating system tells it (else cpuinfo's), the best level
  * within isa_mask, and a uuid that is a hash of vendor, family, model, name and stepping: the same

@@ -23,3 +23,13 @@ double mop_peak_flops(const mop_clock *clock, mop_isa isa, int bursts)
     (void)sink;
     return best;
 }
+
+float mop_peak_loop(mop_isa isa, int64_t rounds)
+{
+    return mop_cpu_peak(isa)->run(rounds);
+}
+
+int mop_peak_round_flops(mop_isa isa)
+{
+    return mop_cpu_peak(isa)->flops_per_round;
+}

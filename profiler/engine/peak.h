@@ -12,4 +12,11 @@
  * multiply-add is two instructions. 0 if bursts < 1. */
 double mop_peak_flops(const mop_clock *clock, mop_isa isa, int bursts);
 
+/* `rounds` rounds of that loop at the given level: the work, without a clock. Returns the sum of
+ * its registers, the same bits for the same number of rounds. */
+float mop_peak_loop(mop_isa isa, int64_t rounds);
+
+/* Floating-point operations of one round. */
+int mop_peak_round_flops(mop_isa isa);
+
 #endif

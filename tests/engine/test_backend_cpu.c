@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "kernels/cpu/isa.h"
 #include "profiler/base/alloc.h"
@@ -323,6 +324,68 @@ static void a_run_on_threads_leaves_the_caller_its_processors(void **state)
     mop_model_free(unfused);
 }
 
+static void the_start_of_a_plans_memory_changes_no_bit(void **state)
+{
+    mop_model *unfused = NULL, *m = fused_model("mobileone-s0@64", &unfused);
+    mop_device *device = open_device(1, MOP_ISA_ALL);
+    const size_t n = outputs_of(m);
+    float *in = input_of(m), *one = output_with(m, in, 1, false);
+    float *other = mop_calloc(n, sizeof *other, NULL);
+    mop_err err = {0};
+    (void)state;
+    assert_non_null(other);
+    for (size_t offset = 0; offset < MOP_PLAN_OFFSETS;
+         offset = offset == 0 ? 64 : 2 * offset + 64) {
+        const mop_plan_desc desc = {.offset = offset};
+        mop_plan *plan = NULL;
+        mop_plan_info info;
+        assert_int_equal(cpu()->plan(device, m, &desc, &plan, NULL), MOP_OK);
+        assert_int_equal(cpu()->run(plan, in, other, NULL, NULL), MOP_OK);
+        assert_memory_equal(one, other, n * sizeof *one);
+        cpu()->plan_info(plan, &info);
+        assert_true(info.is_locked != info.is_lock_refused);
+        cpu()->plan_free(plan);
+    }
+    mop_plan *plan = NULL;
+    assert_int_equal(cpu()->plan(device, m, &(mop_plan_desc){.offset = 32}, &plan, &err),
+                     MOP_EINVAL);
+    assert_string_equal(err.msg, "cpu: a plan cannot start at offset 32");
+    assert_int_equal(cpu()->plan(device, m, &(mop_plan_desc){.offset = 4096}, &plan, NULL),
+                     MOP_EINVAL);
+    assert_null(plan);
+    cpu()->close(device);
+    free(one);
+    free(other);
+    free(in);
+    mop_model_free(m);
+    mop_model_free(unfused);
+}
+
+static void a_lock_that_is_refused_is_said_and_a_checked_plan_needs_none(void **state)
+{
+    mop_model *m = small_model();
+    mop_device *device = open_device(1, MOP_ISA_ALL);
+    struct rlimit before, none;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &none), 0);
+    for (int keep = 0; keep < 2; keep++) {
+        const mop_plan_desc desc = {.keep_all = keep == 1};
+        mop_plan *plan = NULL;
+        mop_plan_info info;
+        assert_int_equal(cpu()->plan(device, m, &desc, &plan, NULL), MOP_OK);
+        cpu()->plan_info(plan, &info);
+        assert_true(keep == 1 ? !info.is_locked && !info.is_lock_refused
+                              : info.is_locked != info.is_lock_refused);
+        cpu()->plan_free(plan);
+    }
+    assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
+    cpu()->close(device);
+    mop_model_free(m);
+}
+
 static void absurd_choices_are_refused_with_the_values(void **state)
 {
     mop_device *device = NULL;
@@ -376,6 +439,19 @@ static void an_unknown_back_end_is_named_with_the_nearest(void **state)
     assert_ptr_equal(mop_backend_at(0), cpu());
 }
 
+static void the_loop_of_the_peak_repeats_bit_for_bit(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa <= (int)mop_isa_best(MOP_ISA_ALL); isa++) {
+        const float once = mop_peak_loop((mop_isa)isa, 1000),
+                    again = mop_peak_loop((mop_isa)isa, 1000);
+        const float longer = mop_peak_loop((mop_isa)isa, 1001);
+        assert_memory_equal(&once, &again, sizeof once);
+        assert_memory_not_equal(&once, &longer, sizeof once); /* each round counts */
+        assert_true(mop_peak_round_flops((mop_isa)isa) >= 24);
+    }
+}
+
 static void the_peak_is_that_of_a_processor(void **state)
 {
     const mop_clock clock = mop_clock_real();
@@ -398,9 +474,12 @@ int main(void)
         cmocka_unit_test(a_run_flushes_denormals_and_leaves_the_caller_its_mode),
         cmocka_unit_test(processors_are_picked_once_each),
         cmocka_unit_test(a_run_on_threads_leaves_the_caller_its_processors),
+        cmocka_unit_test(the_start_of_a_plans_memory_changes_no_bit),
+        cmocka_unit_test(a_lock_that_is_refused_is_said_and_a_checked_plan_needs_none),
         cmocka_unit_test(absurd_choices_are_refused_with_the_values),
         cmocka_unit_test(the_device_says_who_it_is),
         cmocka_unit_test(an_unknown_back_end_is_named_with_the_nearest),
+        cmocka_unit_test(the_loop_of_the_peak_repeats_bit_for_bit),
         cmocka_unit_test(the_peak_is_that_of_a_processor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

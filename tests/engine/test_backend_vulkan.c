@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profiler/base/clock.h"
 #include "tests/support/onebyone.h"
 #include "tests/support/vulkan.h"
 #include "variants/passes.h"
@@ -272,6 +273,42 @@ static void the_profile_is_contiguous_and_on_the_devices_clock(void **state)
     mop_model_free(m);
 }
 
+static void a_plain_run_has_a_device_time_within_its_wall_time(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    const mop_clock clock = mop_clock_real();
+    mop_vk *vk = fixture.device->vk;
+    const float period = vk->limits.timestampPeriod;
+    const uint32_t bits = vk->timestamp_bits;
+    mop_model *m = small_model();
+    mop_plan *plan = plan_of(fixture.device, m, false);
+    float *x = input_of(m, 1), *y = floats(output_shape(m));
+    uint64_t ns = 7;
+    assert_false(vulkan->device_time(plan, &ns)); /* nothing has run */
+    assert_int_equal(ns, 7);
+    const uint64_t began = mop_now_ns(&clock);
+    assert_int_equal(vulkan->run(plan, x, y, NULL, NULL), MOP_OK);
+    const uint64_t wall = mop_now_ns(&clock) - began;
+    assert_true(vulkan->device_time(plan, &ns));
+    printf("device %llu ns, wall %llu ns\n", (unsigned long long)ns, (unsigned long long)wall);
+    assert_true(ns > 0 && (double)ns <= 1.01 * (double)wall);
+    vk->limits.timestampPeriod = 1e6f; /* every tick a millisecond: more than the host saw */
+    assert_false(vulkan->device_time(plan, &ns));
+    vk->limits.timestampPeriod = period;
+    vulkan->plan_free(plan);
+    vk->timestamp_bits = 0; /* a queue without timestamps */
+    plan = plan_of(fixture.device, m, false);
+    assert_int_equal(vulkan->run(plan, x, y, NULL, NULL), MOP_OK);
+    assert_false(vulkan->device_time(plan, &ns));
+    vk->timestamp_bits = bits;
+    vulkan_expect_silence(&fixture);
+    vulkan->plan_free(plan);
+    free(x);
+    free(y);
+    mop_model_free(m);
+}
+
 static void timestamps_that_are_missing_or_lie_are_refused(void **state)
 {
     (void)state;
@@ -439,6 +476,7 @@ int main(void)
         cmocka_unit_test(staged_memory_gives_the_same_bits),
         cmocka_unit_test(two_threads_give_the_same_bits),
         cmocka_unit_test(the_profile_is_contiguous_and_on_the_devices_clock),
+        cmocka_unit_test(a_plain_run_has_a_device_time_within_its_wall_time),
         cmocka_unit_test(timestamps_that_are_missing_or_lie_are_refused),
         cmocka_unit_test(a_node_that_was_not_kept_cannot_be_read),
         cmocka_unit_test(a_node_beyond_the_devices_limits_is_named),

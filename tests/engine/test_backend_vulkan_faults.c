@@ -147,12 +147,14 @@ FAILING_CREATE(AllocateMemory, VkMemoryAllocateInfo, VkDeviceMemory)
 FAILING_CREATE(CreateDescriptorPool, VkDescriptorPoolCreateInfo, VkDescriptorPool)
 FAILING_CREATE(CreateCommandPool, VkCommandPoolCreateInfo, VkCommandPool)
 FAILING_CREATE(CreateFence, VkFenceCreateInfo, VkFence)
+FAILING_CREATE(CreateQueryPool, VkQueryPoolCreateInfo, VkQueryPool)
 COUNTING_DESTROY(DestroyBuffer, VkBuffer)
 COUNTING_DESTROY(DestroyBufferView, VkBufferView)
 COUNTING_DESTROY(FreeMemory, VkDeviceMemory)
 COUNTING_DESTROY(DestroyDescriptorPool, VkDescriptorPool)
 COUNTING_DESTROY(DestroyCommandPool, VkCommandPool)
 COUNTING_DESTROY(DestroyFence, VkFence)
+COUNTING_DESTROY(DestroyQueryPool, VkQueryPool)
 
 static VkResult VKAPI_PTR inject_AllocateDescriptorSets(VkDevice d,
                                                         const VkDescriptorSetAllocateInfo *i,
@@ -205,12 +207,14 @@ static void patch(mop_vk_fn *fn)
     fn->CreateDescriptorPool = inject_CreateDescriptorPool;
     fn->CreateCommandPool = inject_CreateCommandPool;
     fn->CreateFence = inject_CreateFence;
+    fn->CreateQueryPool = inject_CreateQueryPool;
     fn->DestroyBuffer = inject_DestroyBuffer;
     fn->DestroyBufferView = inject_DestroyBufferView;
     fn->FreeMemory = inject_FreeMemory;
     fn->DestroyDescriptorPool = inject_DestroyDescriptorPool;
     fn->DestroyCommandPool = inject_DestroyCommandPool;
     fn->DestroyFence = inject_DestroyFence;
+    fn->DestroyQueryPool = inject_DestroyQueryPool;
     fn->AllocateDescriptorSets = inject_AllocateDescriptorSets;
     fn->AllocateCommandBuffers = inject_AllocateCommandBuffers;
     fn->BindBufferMemory = inject_BindBufferMemory;
