@@ -1,12 +1,13 @@
 -- What each modifier and the training form cost beside the same variant without it.
 -- In the same setting. change is what was added; ratio 1.10 means 10 % slower than the base.
--- ?1: glob of variants (all), ?2: back end (all)
+-- ?1: glob of variants (all), ?2: back end (all), ?3: X also shows what has too few clean samples
 WITH
 plain AS (
     SELECT *, instr(variant, '+') AS plus,
         CASE WHEN instr(variant, '@') > 0 THEN instr(variant, '@')
             ELSE length(variant) + 1 END AS at
     FROM result
+    WHERE grade IS NOT 'X' OR upper(?3) = 'X'
 ),
 pair AS (
     SELECT variant, substr(variant, plus, at - plus) AS change,
@@ -23,11 +24,12 @@ SELECT
     round(b.median_ns / 1e6, 4) AS base_ms,
     v.params - b.params AS extra_params,
     v.macs - b.macs AS extra_macs,
-    v.ops - b.ops AS extra_ops
+    v.ops - b.ops AS extra_ops,
+    v.grade, b.grade AS base_grade
 FROM pair AS p
-JOIN result AS v ON v.variant = p.variant
-JOIN result AS b ON b.variant = p.base
+JOIN plain AS v ON v.variant = p.variant
+JOIN plain AS b ON b.variant = p.base
     AND b.backend = v.backend AND b.device = v.device AND b.isa = v.isa AND b.dtype = v.dtype
     AND b.threads = v.threads AND b.batch = v.batch AND b.cache = v.cache
-WHERE p.variant GLOB coalesce(?1, '*') AND v.backend = coalesce(?2, v.backend)
+WHERE p.variant GLOB coalesce(nullif(?1, ''), '*') AND v.backend = coalesce(nullif(?2, ''), v.backend)
 ORDER BY v.backend, v.device, v.threads, v.batch, p.base, ratio, p.variant;

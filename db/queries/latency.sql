@@ -1,5 +1,5 @@
 -- Latency of every setting in milliseconds, fastest first.
--- ?1: glob of variants (all), ?2: back end (all)
+-- ?1: glob of variants (all), ?2: back end (all), ?3: X also shows what has too few clean samples
 SELECT
     variant, backend, device, threads, batch,
     round(median_ns / 1e6, 4) AS median_ms,
@@ -8,7 +8,9 @@ SELECT
     round(min_ns / 1e6, 4) AS min_ms,
     n_clean, n, grade, params, macs,
     round(2.0 * macs / median_ns, 2) AS gflop_s,
-    round(fraction_of_peak, 3) AS fraction_of_peak
+    round(fraction_of_peak, 3) AS fraction_of_peak,
+    baseline, round(ratio, 4) AS ratio, round(ratio_low, 4) AS ratio_low, round(ratio_high, 4) AS ratio_high
 FROM result
-WHERE variant GLOB coalesce(?1, '*') AND backend = coalesce(?2, backend)
+WHERE variant GLOB coalesce(nullif(?1, ''), '*') AND backend = coalesce(nullif(?2, ''), backend)
+    AND (grade IS NOT 'X' OR upper(?3) = 'X')
 ORDER BY backend, device, threads, batch, median_ns NULLS LAST, variant;

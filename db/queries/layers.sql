@@ -1,12 +1,16 @@
 -- The layers of a network with the median of their profiled times, newest measurement per setting.
--- ?1: glob of variants (the first variant that was profiled, else the first measured)
+-- is_reliable is 1 if profiling cost at most 1 % and the medians sum to the total within 3 %.
+-- ?1: glob of variants (the first variant that was profiled, else the first measured), ?2: X also shows what
+-- has too few clean samples
 WITH
 chosen AS (
-    SELECT r.measurement, r.variant, r.backend, r.device, r.threads, x.model_id
+    SELECT r.measurement, r.variant, r.backend, r.device, r.threads, x.model_id, r.grade,
+        r.layer_overhead <= 0.01 AND abs(r.layer_residual) <= 0.03 AS is_reliable
     FROM result AS r
     JOIN measurement AS x ON x.id = r.measurement
-    WHERE r.variant GLOB coalesce(?1, (
+    WHERE (r.grade IS NOT 'X' OR upper(?2) = 'X') AND r.variant GLOB coalesce(nullif(?1, ''), (
         SELECT y.variant FROM result AS y
+        WHERE y.grade IS NOT 'X' OR upper(?2) = 'X'
         ORDER BY NOT EXISTS (SELECT 1 FROM layer_run WHERE measurement_id = y.measurement),
             y.measurement
         LIMIT 1))
@@ -29,7 +33,7 @@ SELECT
     round(100 * t.ns / sum(t.ns) OVER (PARTITION BY c.measurement), 2) AS share_percent,
     l.macs,
     round(2.0 * l.macs / t.ns, 2) AS gflop_s,
-    l.params, l.bytes
+    l.params, l.bytes, c.grade, c.is_reliable
 FROM chosen AS c
 JOIN layer AS l ON l.model_id = c.model_id
 LEFT JOIN typical AS t ON t.measurement_id = c.measurement AND t.idx = l.idx

@@ -1,14 +1,15 @@
 -- Variants with a published accuracy that no other beats in both latency and accuracy, per setting.
--- ?1: back end (all)
+-- ?1: back end (all), ?2: X also takes what has too few clean samples
 WITH scored AS (
     SELECT r.*, a.value AS top1_percent, a.source
     FROM result AS r
     JOIN reference AS a ON a.variant = r.variant AND a.metric = 'top1_percent'
-    WHERE r.backend = coalesce(?1, r.backend) AND r.median_ns IS NOT NULL
+    WHERE r.backend = coalesce(nullif(?1, ''), r.backend) AND r.median_ns IS NOT NULL
+        AND (r.grade IS NOT 'X' OR upper(?2) = 'X')
 )
 SELECT
     variant, backend, device, threads, batch,
-    round(median_ns / 1e6, 4) AS median_ms, top1_percent, params, macs, source
+    round(median_ns / 1e6, 4) AS median_ms, top1_percent, grade, params, macs, source
 FROM scored AS s
 WHERE NOT EXISTS (
     SELECT 1 FROM scored AS o

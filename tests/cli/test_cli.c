@@ -173,7 +173,7 @@ static void a_sweep_stores_what_query_report_and_export_read(void **state)
          "--precision 0.5 --budget 2m --db a.db",
          0, "next: moprof report"},
         {"$MOPROF query 'SELECT count(*) AS c FROM result' --db a.db -f csv", 0, "c\n3"},
-        {"$MOPROF query latency --db a.db -f md", 0, "mobileone-s0@32"},
+        {"$MOPROF query latency '' '' X --db a.db -f md", 0, "mobileone-s0@32"},
         {"$MOPROF query 'DELETE FROM sample' --db a.db", 2, "moprof:"},
         {"$MOPROF query 'SELECT nosuch FROM result' --db a.db", 2, "nosuch"},
         {"$MOPROF report --db a.db -o a.html && head -c 15 a.html", 0, "<!"},
