@@ -11,5 +11,5 @@ SELECT
     round(100 * fraction_of_peak, 1) AS peak_percent,
     grade, round(ratio, 3) AS ratio
 FROM result_all
-WHERE sweep = coalesce(CAST(?1 AS INTEGER), (SELECT max(id) FROM sweep))
+WHERE sweep = coalesce(CAST(?1 AS INTEGER), (SELECT max(id) FROM sweep WHERE kind = 'sweep'))
 ORDER BY backend, threads, batch, family, variant;

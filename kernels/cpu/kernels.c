@@ -1,6 +1,7 @@
 #include "kernels/cpu/kernel.h"
 
 #include "kernels/cpu/peak.h"
+#include "kernels/cpu/stream.h"
 
 #define MOP_KERNEL_ROW(name)                                                                       \
     extern const mop_cpu_kernel mop_cpu_##name##_scalar, mop_cpu_##name##_avx2,                    \
@@ -9,6 +10,7 @@
 #undef MOP_KERNEL_ROW
 
 extern const mop_peak_kernel mop_cpu_peak_scalar, mop_cpu_peak_avx2, mop_cpu_peak_avx512;
+extern const mop_stream_kernel mop_cpu_stream_scalar, mop_cpu_stream_avx2, mop_cpu_stream_avx512;
 
 static const mop_cpu_kernel *const kernels[] = {
 #define MOP_KERNEL_ROW(name) &mop_cpu_##name##_scalar,
@@ -43,5 +45,12 @@ const mop_peak_kernel *mop_cpu_peak(mop_isa isa)
 {
     static const mop_peak_kernel *const loops[MOP_ISA_COUNT] = {
         &mop_cpu_peak_scalar, &mop_cpu_peak_avx2, &mop_cpu_peak_avx512};
+    return loops[isa];
+}
+
+const mop_stream_kernel *mop_cpu_stream(mop_isa isa)
+{
+    static const mop_stream_kernel *const loops[MOP_ISA_COUNT] = {
+        &mop_cpu_stream_scalar, &mop_cpu_stream_avx2, &mop_cpu_stream_avx512};
     return loops[isa];
 }

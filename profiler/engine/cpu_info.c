@@ -134,6 +134,18 @@ size_t mop_cpu_last_cache(void)
     return l3 > 0 ? (size_t)l3 : l2 > 0 ? (size_t)l2 : 0;
 }
 
+void mop_cpu_caches(uint64_t bytes[MOP_CPU_CACHES])
+{
+    const struct cpuinfo_cache *cache[MOP_CPU_CACHES] = {NULL};
+    if (cpuinfo_initialize()) {
+        cache[0] = cpuinfo_get_l1d_cache(0);
+        cache[1] = cpuinfo_get_l2_cache(0);
+        cache[2] = cpuinfo_get_l3_cache(0);
+    }
+    for (int i = 0; i < MOP_CPU_CACHES; i++)
+        bytes[i] = cache[i] != NULL ? cache[i]->size : 0;
+}
+
 /* The value of a line "key   : value" of /proc/cpuinfo, its newline cut off; NULL for another key.
  */
 static const char *value_of(char *line, const char *key)

@@ -27,6 +27,12 @@ double mop_cpu_quota(const char *root);
 /* Bytes of one last-level cache; 0 if unknown. */
 size_t mop_cpu_last_cache(void);
 
+enum { MOP_CPU_CACHES = 3 };
+
+/* Bytes of the first processor's data caches, level 1 first; 0 for a level that is not there or
+ * that the machine does not tell. */
+void mop_cpu_caches(uint64_t bytes[MOP_CPU_CACHES]);
+
 /* Fills info: the model name as the operating system tells it (else cpuinfo's), the best level
  * within isa_mask, and a uuid that is a hash of vendor, family, model, name and stepping: the same
  * on every machine of one make. */

@@ -7,58 +7,7 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "tests/support/folder.h"
-
-/* A folder of its own, the program's absolute path in $MOPROF. */
-static char folder[MOP_FOLDER_MAX];
-
-/* Runs a shell line in the folder; its output (both streams) goes to out. Returns the exit code. */
-static int shell(const char *line, char *out, size_t size)
-{
-    char command[2048];
-    size_t n;
-    int status;
-    FILE *p;
-    assert_true(snprintf(command, sizeof command, "cd '%s' && { %s ; } 2>&1", folder, line) <
-                (int)sizeof command);
-    p = popen(command, "r");
-    assert_non_null(p);
-    n = fread(out, 1, size - 1, p);
-    out[n] = '\0';
-    while (fgetc(p) != EOF)
-        continue;
-    status = pclose(p);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-struct cli_case {
-    const char *line;
-    int exit;
-    const char *says; /* a part of the output */
-};
-
-static void expect(const struct cli_case *cases, size_t n)
-{
-    static char out[1 << 18];
-    for (size_t i = 0; i < n; i++) {
-        int code = shell(cases[i].line, out, sizeof out);
-        if (code != cases[i].exit || strstr(out, cases[i].says) == NULL)
-            fail_msg("%s\nexit %d, expected %d, saying '%s'; it said:\n%s", cases[i].line, code,
-                     cases[i].exit, cases[i].says, out);
-    }
-}
-
-#define EXPECT(...)                                                                                \
-    do {                                                                                           \
-        const struct cli_case cases_[] = {__VA_ARGS__};                                            \
-        expect(cases_, sizeof cases_ / sizeof cases_[0]);                                          \
-    } while (0)
+#include "tests/support/cli_case.h"
 
 static void help_is_offered_on_every_level(void **state)
 {
@@ -235,24 +184,6 @@ static void verify_and_profile_say_how_far_off_they_are(void **state)
            {"$MOPROF devices -f csv", 0, "cpu,0,"});
 }
 
-static int make_folder(void **state)
-{
-    const char *program = getenv("MOPROF");
-    char absolute[4096];
-    (void)state;
-    if (program == NULL || realpath(program, absolute) == NULL) {
-        fprintf(stderr, "set MOPROF to the program under test\n");
-        return -1;
-    }
-    return setenv("MOPROF", absolute, 1) == 0 && mop_folder_make(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return mop_folder_remove(folder) ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,5 +202,5 @@ int main(void)
         cmocka_unit_test(no_vulkan_is_a_remark_unless_it_was_asked_for),
         cmocka_unit_test(verify_and_profile_say_how_far_off_they_are),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, cli_begin, cli_end);
 }

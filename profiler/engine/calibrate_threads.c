@@ -1,0 +1,169 @@
+/* Figures of several threads: what it costs to wake them, and what they reach together. */
+#include <inttypes.h>
+#include <pthread.h>
+#include <pthreadpool.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kernels/cpu/peak.h"
+#include "kernels/cpu/stream.h"
+#include "profiler/base/alloc.h"
+#include "profiler/engine/calibrate_internal.h"
+#include "profiler/engine/cpu_info.h"
+
+enum { EACH_UP_TO = 16 };
+
+/* A pool as the CPU back end has it: each thread on a processor of its own. */
+typedef struct team {
+    pthreadpool_t pool;
+    int threads;
+    int *cpus; /* [threads], the caller's first */
+    pthread_t caller;
+    cpu_set_t before; /* the caller's own processors, given back at the end */
+    atomic_int begun, workers;
+    const mop_peak_kernel *peak;
+    const mop_stream_kernel *loop;
+    float *block; /* [threads * n] */
+    size_t n;
+    int64_t rounds;
+} team;
+
+static void pin_to(int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    (void)sched_setaffinity(0, sizeof set, &set); /* slower without, not wrong */
+}
+
+/* One item for each thread, because nobody ends his before all have begun. */
+static void pin_one(void *ctx, size_t item)
+{
+    team *t = ctx;
+    (void)item;
+    pin_to(pthread_equal(pthread_self(), t->caller)
+               ? t->cpus[0]
+               : t->cpus[1 + atomic_fetch_add(&t->workers, 1)]);
+    atomic_fetch_add(&t->begun, 1);
+    while (atomic_load(&t->begun) < t->threads)
+        (void)sched_yield(); /* cannot fail */
+}
+
+static void team_end(team *t)
+{
+    if (t->pool != NULL) {
+        pthreadpool_destroy(t->pool);
+        (void)sched_setaffinity(0, sizeof t->before, &t->before); /* it was allowed before */
+    }
+    free(t->cpus);
+    free(t->block);
+}
+
+static mop_status team_begin(team *t, const mop_calibration *c, int threads, mop_err *err)
+{
+    const uint64_t each = mop_calibrate_dram_bytes(c) / (uint64_t)threads / sizeof(float);
+    *t = (team){.threads = threads,
+                .caller = pthread_self(),
+                .peak = mop_cpu_peak(mop_isa_best(c->isa_mask)),
+                .loop = mop_cpu_stream(mop_isa_best(c->isa_mask)),
+                .n = (size_t)(each - each % MOP_STREAM_STEP)};
+    if (t->n == 0)
+        t->n = MOP_STREAM_STEP;
+    t->cpus = mop_calloc((size_t)threads, sizeof *t->cpus, err);
+    t->block = mop_alloc_aligned((size_t)threads * t->n * sizeof *t->block, err);
+    if (t->cpus == NULL || t->block == NULL)
+        return MOP_ENOMEM;
+    for (size_t i = 0; i < (size_t)threads * t->n; i++)
+        t->block[i] = 1.0f;
+    if (sched_getaffinity(0, sizeof t->before, &t->before) != 0)
+        return mop_fail(err, MOP_EFAIL, "the processors of this process cannot be read");
+    t->pool = pthreadpool_create((size_t)threads);
+    if (t->pool == NULL)
+        return mop_fail(err, MOP_ENOMEM, "%d threads could not be started", threads);
+    if (threads > 1 && mop_cpu_pick(t->cpus, threads) == threads)
+        pthreadpool_parallelize_1d(t->pool, pin_one, t, (size_t)threads, 0);
+    return MOP_OK;
+}
+
+static void nothing(void *ctx, size_t item)
+{
+    (void)ctx;
+    (void)item;
+}
+
+static void run_fork_join(void *ctx, int64_t rounds)
+{
+    team *t = ctx;
+    for (int64_t i = 0; i < rounds; i++)
+        pthreadpool_parallelize_1d(t->pool, nothing, t, (size_t)t->threads,
+                                   PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+}
+
+static void peak_item(void *ctx, size_t item)
+{
+    const team *t = ctx;
+    volatile float sink = t->peak->run(t->rounds); /* the sum is used */
+    (void)sink;
+    (void)item;
+}
+
+static void read_item(void *ctx, size_t item)
+{
+    const team *t = ctx;
+    volatile uint32_t sink = t->loop->read(t->block + item * t->n, t->n, t->rounds); /* likewise */
+    (void)sink;
+}
+
+static void run_peak(void *ctx, int64_t rounds)
+{
+    team *t = ctx;
+    t->rounds = rounds;
+    pthreadpool_parallelize_1d(t->pool, peak_item, t, (size_t)t->threads, 0);
+}
+
+static void run_read(void *ctx, int64_t rounds)
+{
+    team *t = ctx;
+    t->rounds = rounds;
+    pthreadpool_parallelize_1d(t->pool, read_item, t, (size_t)t->threads, 0);
+}
+
+static mop_status figures_of(const mop_calibration *c, team *t, mop_figures *out, mop_err *err)
+{
+    const mop_burst fork_join = {run_fork_join, t, 0};
+    const mop_burst peak = {run_peak, t, (double)t->threads * t->peak->flops_per_round};
+    const mop_burst read = {run_read, t, (double)t->threads * (double)t->n * sizeof(float)};
+    char name[32];
+    mop_status status;
+    (void)snprintf(name, sizeof name, "fork_join_x%d", t->threads); /* all three fit */
+    status = mop_calibrate_figure(c, name, "s", &fork_join, out, err);
+    if (t->threads == 1 || status != MOP_OK)
+        return status;
+    (void)snprintf(name, sizeof name, "peak_flops_%s_fp32_x%d", mop_isa_name(t->peak->isa),
+                   t->threads);
+    status = mop_calibrate_figure(c, name, "FLOP/s", &peak, out, err);
+    (void)snprintf(name, sizeof name, "read_bandwidth_dram_x%d", t->threads);
+    if (status == MOP_OK)
+        status = mop_calibrate_figure(c, name, "B/s", &read, out, err);
+    return status;
+}
+
+mop_status mop_calibrate_threads(const mop_calibration *c, mop_figures *out, mop_err *err)
+{
+    mop_status status = MOP_OK;
+    for (int n = 1; n <= c->threads && status == MOP_OK;) {
+        team t;
+        status = team_begin(&t, c, n, err);
+        if (status == MOP_OK)
+            status = figures_of(c, &t, out, err);
+        team_end(&t);
+        if (n == c->threads)
+            break;
+        n = n < EACH_UP_TO ? n + 1 : 2 * n;
+        if (n > c->threads)
+            n = c->threads;
+    }
+    return status;
+}

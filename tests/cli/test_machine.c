@@ -1,0 +1,55 @@
+/* What the command line says about this machine. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/support/cli_case.h"
+
+static void a_calibration_is_printed_and_stored_and_is_no_sweep(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF calibrate --db c.db --budget 1s --threads 1 -f csv 2>said | head -1", 0,
+            "figure,best,median,unit,spread_%,bursts"},
+           {"cat said", 0, "are not told apart"},
+           {"$MOPROF query 'SELECT kind, state, count(*) AS n FROM sweep' --db c.db -f csv", 0,
+            "calibration,done,1"},
+           {"$MOPROF query \"SELECT count(*) AS n FROM calibration AS c JOIN device AS d "
+            "ON d.id = c.device_id WHERE d.backend = 'cpu' AND c.value > 0 AND c.name IN "
+            "('peak_flops', 'peak_flops_scalar_fp32', 'peak_flops_scalar_fp32_median', "
+            "'read_bandwidth_dram', 'fork_join_x1', 'clock_cost', 'counters_cost', 'canary_cost', "
+            "'smallest_difference')\" --db c.db -f csv",
+            0, "n\n9"},
+           {"$MOPROF query 'SELECT count(*) AS n FROM result' --db c.db -f csv", 0, "n\n0"});
+    /* the newest sweep is still the sweep, not the calibration after it */
+    EXPECT({"$MOPROF sweep --variants mobileone-s0@32 --backends cpu --precision 0.5 --budget 1m "
+            "--db d.db && $MOPROF calibrate --db d.db --budget 1s --threads 1",
+            0, "fork_join_x1"},
+           {"$MOPROF query sweep --db d.db -f csv", 0, "mobileone-s0@32"},
+           {"ls d.db*", 0, "d.db\n"});
+}
+
+static void a_calibration_that_cannot_be_stored_is_not_begun(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF calibrate --db /nonexistent/c.db", 1, "/nonexistent/c.db"},
+           {"echo hello > t.db; cp t.db copy; $MOPROF calibrate --db t.db", 2, "t.db"},
+           {"cmp t.db copy && echo same", 0, "same"},
+           {"$MOPROF calibrate --threads 0 --db n.db", 2, "from 1 to"},
+           {"$MOPROF calibrate --budget never --db n.db", 2, "90s"},
+           {"$MOPROF calibrate --isa mmx --db n.db", 2, "avx2"},
+           {"$MOPROF calibrate -f xml --db n.db", 2, "csv"},
+           {"test ! -e n.db && echo clean", 0, "clean"},
+           {"flock h.db.lock $MOPROF calibrate --db h.db", 1, "is being written by"});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_calibration_is_printed_and_stored_and_is_no_sweep),
+        cmocka_unit_test(a_calibration_that_cannot_be_stored_is_not_begun),
+    };
+    return cmocka_run_group_tests(tests, cli_begin, cli_end);
+}
