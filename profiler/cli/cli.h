@@ -10,11 +10,13 @@
 #include "profiler/base/text.h"
 #include "profiler/engine/backend.h"
 
-/* The documented exit codes. 3 and 4 belong to comparisons. */
+/* The documented exit codes. */
 enum mop_exit {
     MOP_EXIT_DONE = 0,
     MOP_EXIT_FAILED = 1,
     MOP_EXIT_USAGE = 2,
+    MOP_EXIT_REGRESSION = 3, /* a comparison found what --fail-on names */
+    MOP_EXIT_UNDECIDED = 4,  /* a comparison left open what --fail-on wants decided */
     MOP_EXIT_NO_DEVICE = 5,
     MOP_EXIT_SOME_FAILED = 6,
     MOP_EXIT_CHECK = 7,

@@ -27,11 +27,12 @@ static void print_help(FILE *to)
             "usage: moprof COMMAND [options]    moprof COMMAND --help\n\n");
     for (int i = 0; i < N_COMMANDS; i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].what);
-    fprintf(
-        to,
-        "\nexit codes: 0 done, 1 failed, 2 usage, 5 no such device here, 6 some rows failed and\n"
-        "the others are stored, 7 an output check failed, 130 interrupted after a clean flush\n"
-        "\nstart with: moprof sweep --variants all\n");
+    fprintf(to, "\nexit codes: 0 done, 1 failed, 2 usage, 3 a comparison found what --fail-on "
+                "names, 4 it left\n"
+                "that open, 5 no such device here, 6 some rows failed and the others are stored, 7 "
+                "an output\n"
+                "check failed, 130 interrupted after a clean flush\n"
+                "\nstart with: moprof sweep --variants all\n");
 }
 
 static int unknown_command(const char *word)
