@@ -8,9 +8,22 @@
 #include "profiler/base/clock.h"
 #include "profiler/base/status.h"
 
+/* Over its floor by more than this a canary tells of a neighbour. The chain is steady to 0.1 % and
+ * takes twice its time beside a busy hyperthread, so 3 % is no chance. The stream is not: on a
+ * virtual machine with neighbours, of the pairs whose chain was at its floor, 68 % were within 1.5
+ * of the stream's floor and 85 % within 2, and a memory-bound kernel took 10 % and 5 % longer
+ * beyond that than within (docs/measuring.md). Twice is where it flags what slows and not what
+ * jitters. */
+#define MOP_CANARY_CPU_TOLERANCE    0.03
+#define MOP_CANARY_MEMORY_TOLERANCE 1.00
+
+/* Pairs before the first pass, for a floor to begin with: about 50 ms. */
+enum { MOP_CANARY_FIRST = 256 };
+
 typedef struct mop_canary_times {
     int64_t cpu_ns;    /* a chain of dependent additions, about 50 us */
-    int64_t memory_ns; /* reading 2 MiB in order; both MOP_ABSENT if the clock stood still */
+    int64_t memory_ns; /* reading 2 MiB in order, the second of two times; both MOP_ABSENT if the
+                          clock stood still */
 } mop_canary_times;
 
 /* Runs the pair. Comes in as an argument, so a test can script it. NULL run: no canaries. */

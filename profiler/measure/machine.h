@@ -7,15 +7,17 @@
 
 #include "profiler/base/status.h"
 
+/* A tick of the accounting in /proc/stat: USER_HZ is 100. */
+#define MOP_TICK_NS INT64_C(10000000)
+
 /* Running totals and momentary values; MOP_ABSENT (db/record.h) where this machine has none. */
 typedef struct mop_machine_state {
-    int64_t steal_ticks,
-        irq_ticks;          /* totals over all processors, in ticks of the kernel's accounting */
-    int64_t pressure_us;    /* total time that some task waited for a CPU */
-    int64_t throttled;      /* total throttling events: cgroup quota and thermal */
-    int64_t runnable;       /* tasks that want a CPU now */
-    int64_t temperature_mc; /* hottest zone, thousandths of a degree Celsius */
-    int64_t frequency_khz;  /* of the first processor */
+    int64_t steal_ticks, irq_ticks; /* totals over all processors */
+    int64_t pressure_us;            /* total time that some task waited for a CPU */
+    int64_t throttled;              /* total throttling events: cgroup quota and thermal */
+    int64_t runnable;               /* tasks that want a CPU now */
+    int64_t temperature_mc;         /* hottest zone, thousandths of a degree Celsius */
+    int64_t frequency_khz;          /* of the first processor */
 } mop_machine_state;
 
 /* Both never fail and never allocate. NULL read: says nothing. */

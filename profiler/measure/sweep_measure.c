@@ -62,7 +62,8 @@ static mop_status measuring_init(measuring *m, sweep *s, mop_err *err)
             (mop_subject){.run = run_cell,
                           .ctx = &s->cells[i],
                           .measurement_id = s->rows[i].record.id,
-                          .is_host_single = strcmp(info->type, "cpu") == 0 && info->threads == 1};
+                          .is_host_single = strcmp(info->type, "cpu") == 0 && info->threads == 1,
+                          .baseline = MOP_NO_BASELINE};
     }
     return MOP_OK;
 }
@@ -139,8 +140,8 @@ static void conclude(measuring *m)
     }
 }
 
-/* What this process may spend on passes: its part of what is left for this block, less what the
- * processes after it need to set up. */
+/* What this process and those after it may spend on passes: what is left for this block, less what
+ * the others need to set up. */
 static uint64_t passes_budget(const sweep *s)
 {
     uint64_t spent = mop_sweep_elapsed(s);
@@ -152,7 +153,7 @@ static uint64_t passes_budget(const sweep *s)
     left = left > setup ? left - setup : 0;
     if (s->outcome->has_more)
         left = left * in_block / in_sweep;
-    return 1 + (uint64_t)((double)left * PASSES_SHARE / processes); /* 0 would mean no limit */
+    return 1 + (uint64_t)((double)left * PASSES_SHARE); /* 0 would mean no limit */
 }
 
 mop_status mop_sweep_measure(sweep *s, mop_err *err)
@@ -161,19 +162,21 @@ mop_status mop_sweep_measure(sweep *s, mop_err *err)
     mop_protocol p = s->protocol;
     mop_status st = measuring_init(&m, s, err);
     p.budget_ns = passes_budget(s);
-    if (!mop_sweep_is_last_share(s))
-        p.max_passes =
-            (p.min_passes * (s->part->share + 1) + s->part->shares - 1) / s->part->shares;
     if (st == MOP_OK && m.n > 0) {
         const mop_protocol_input input = {.protocol = &p,
                                           .clock = &s->world->clock,
                                           .counters = &s->world->counters,
+                                          .canary = &s->world->canary,
+                                          .machine = &s->world->machine,
                                           .subjects = m.subjects,
                                           .n_subjects = (uint32_t)m.n,
                                           .first_pass = s->first_pass,
                                           .origin_ns = s->began_ns,
                                           .history = s->history.samples,
-                                          .n_history = s->history.n_samples};
+                                          .n_history = s->history.n_samples,
+                                          .share = s->part->share,
+                                          .shares = s->part->shares,
+                                          .worker = s->part->worker};
         const mop_protocol_sink sink = {.pass = store_pass,
                                         .progress = report_progress,
                                         .interrupted = ask_interrupted,

@@ -268,7 +268,7 @@ static void absent_counters_are_absent_and_raise_no_flag(void **state)
 static void the_settings_read_back_as_text(void **state)
 {
     mop_protocol p;
-    char text[256];
+    char text[512];
     (void)state;
     mop_protocol_default(&p);
     p.budget_ns = UINT64_MAX;

@@ -124,7 +124,8 @@ void lab_init(lab *w, uint32_t n, uint64_t base_ns)
         w->subjects[i] = (mop_subject){.run = lab_work,
                                        .ctx = &w->bodies[i],
                                        .measurement_id = 100 + i,
-                                       .is_host_single = true};
+                                       .is_host_single = true,
+                                       .baseline = MOP_NO_BASELINE};
     }
 }
 
