@@ -239,9 +239,8 @@ mop_status mop_model_row(mop_store *s, const mop_model_record *model, uint64_t c
     return MOP_OK;
 }
 
-static mop_status model_with_layers(mop_store *s, const mop_model_record *model,
-                                    const mop_layer_record *layers, size_t n_layers, int64_t *id,
-                                    mop_err *err)
+mop_status mop_model_put(mop_store *s, const mop_model_record *model,
+                         const mop_layer_record *layers, size_t n_layers, int64_t *id, mop_err *err)
 {
     bool is_new = false;
     int64_t row = 0, have = 0;
@@ -265,7 +264,7 @@ mop_status mop_store_put_model(mop_store *s, const mop_model_record *model,
 {
     if (s->planning == 0)
         return mop_fail(err, MOP_EINVAL, "a model is stored while no sweep is being planned");
-    return model_with_layers(s, model, layers, n_layers, id, err);
+    return mop_model_put(s, model, layers, n_layers, id, err);
 }
 
 mop_status mop_store_put_measurement(mop_store *s, int64_t sweep_id, mop_measurement_record *m,
@@ -294,7 +293,7 @@ mop_status mop_store_complete_model(mop_store *s, int64_t measurement_id,
     st = mop_tx_begin(s, err);
     if (st != MOP_OK)
         return st;
-    st = model_with_layers(s, model, layers, n_layers, &full, err);
+    st = mop_model_put(s, model, layers, n_layers, &full, err);
     if (st == MOP_OK)
         st = change(s, "UPDATE measurement SET model_id = ?2 WHERE id = ?1", measurement_id, full,
                     err);

@@ -1,5 +1,6 @@
 #include "db/sql.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "profiler/base/embed.h"
@@ -78,6 +79,27 @@ mop_status mop_sql_int(sqlite3 *db, const char *sql, int64_t arg, const char *pa
         *out = sqlite3_column_int64(stmt, 0);
     else if (rc != SQLITE_DONE)
         st = mop_sql_fail(db, rc, "cannot read the database", path, err);
+    (void)sqlite3_finalize(stmt); /* repeats the failure of the step */
+    return st;
+}
+
+mop_status mop_sql_text(sqlite3 *db, const char *sql, int64_t arg, const char *path, char *out,
+                        size_t size, mop_err *err)
+{
+    sqlite3_stmt *stmt;
+    mop_status st = mop_sql_prepare(db, sql, path, &stmt, err);
+    if (st != MOP_OK)
+        return st;
+    (void)sqlite3_bind_int64(stmt, 1, arg); /* the index is in range */
+    int rc = sqlite3_step(stmt);
+    const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        st = mop_sql_fail(db, rc, "cannot read the database", path, err);
+    else if (text != NULL && strlen(text) >= size)
+        st = mop_fail(err, MOP_EINVAL, "%.120s holds a text of %zu bytes where %zu are the most",
+                      path, strlen(text), size - 1);
+    else
+        (void)snprintf(out, size, "%s", text != NULL ? text : ""); /* fits */
     (void)sqlite3_finalize(stmt); /* repeats the failure of the step */
     return st;
 }

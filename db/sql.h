@@ -30,6 +30,10 @@ mop_status mop_sql_exec(sqlite3 *db, const char *sql, const char *path, mop_err 
 mop_status mop_sql_int(sqlite3 *db, const char *sql, int64_t arg, const char *path, int64_t *out,
                        mop_err *err);
 
+/* The same for a text; "" if there is no row or it is NULL. MOP_EINVAL if it does not fit. */
+mop_status mop_sql_text(sqlite3 *db, const char *sql, int64_t arg, const char *path, char *out,
+                        size_t size, mop_err *err);
+
 /* Steps a statement that yields no rows and finalizes it. */
 mop_status mop_sql_run(sqlite3 *db, sqlite3_stmt *stmt, const char *path, mop_err *err);
 

@@ -52,6 +52,10 @@ uint64_t mop_content_hash(const mop_model_record *model, const mop_layer_record 
 /* A model by its content hash, found or inserted, without its layers; *is_new may be NULL. */
 mop_status mop_model_row(mop_store *store, const mop_model_record *model, uint64_t content_hash,
                          int64_t *id, bool *is_new, mop_err *err);
+/* The same with its layers, which a model that was known by its hash alone then gets. */
+mop_status mop_model_put(mop_store *store, const mop_model_record *model,
+                         const mop_layer_record *layers, size_t n_layers, int64_t *id,
+                         mop_err *err);
 mop_status mop_device_row(mop_store *store, const mop_device_record *device, int64_t sweep_id,
                           int64_t *id, mop_err *err);
 
