@@ -78,7 +78,31 @@ static mop_status put_pairs(const sink *s, const char *where, const char *a, con
     return status;
 }
 
-/* A device is the same if its back end and uuid are; each is looked at once. */
+/* A device is the same if its back end and uuid are; each is looked at once. Devices of one machine
+ * share its fingerprint, which is told once. */
+static mop_status put_device(const sink *s, const mop_compare_row *a, const mop_compare_row *b,
+                             mop_strlist *seen)
+{
+    char device[256];
+    mop_str machine = {0};
+    mop_status status = MOP_OK;
+    (void)snprintf(device, sizeof device, "%s %s", a->backend, a->uuid); /* cut is fine */
+    if (mop_strlist_has(seen, device))
+        return MOP_OK;
+    mop_str_addf(&machine, "%s|%s", a->fingerprint, b->fingerprint);
+    status = mop_str_status(&machine, s->err);
+    if (status == MOP_OK && strcmp(a->driver, b->driver) != 0)
+        status = put(s, a->backend, "driver", a->driver, b->driver);
+    if (status == MOP_OK && !mop_strlist_has(seen, mop_str_get(&machine)))
+        status = put_pairs(s, "machine", a->fingerprint, b->fingerprint);
+    if (status == MOP_OK)
+        status = mop_strlist_add(seen, device, s->err);
+    if (status == MOP_OK)
+        status = mop_strlist_add(seen, mop_str_get(&machine), s->err);
+    mop_str_release(&machine);
+    return status;
+}
+
 static mop_status put_devices(const sink *s, const mop_compare_loaded *a,
                               const mop_compare_loaded *b)
 {
@@ -86,18 +110,12 @@ static mop_status put_devices(const sink *s, const mop_compare_loaded *a,
     mop_status status = MOP_OK;
     for (size_t i = 0; i < a->n && status == MOP_OK; i++) {
         const mop_compare_row *r = &a->row[i];
-        char name[256];
         size_t k = 0;
-        (void)snprintf(name, sizeof name, "%s %s", r->backend, r->uuid); /* cut is fine */
         while (k < b->n &&
                (strcmp(b->row[k].backend, r->backend) != 0 || strcmp(b->row[k].uuid, r->uuid) != 0))
             k++;
-        if (k == b->n || mop_strlist_has(&seen, name))
-            continue;
-        status = mop_strlist_add(&seen, name, s->err);
-        (void)snprintf(name, sizeof name, "device of %s", r->backend);
-        if (status == MOP_OK)
-            status = put_pairs(s, name, r->fingerprint, b->row[k].fingerprint);
+        if (k < b->n)
+            status = put_device(s, r, &b->row[k], &seen);
     }
     mop_strlist_release(&seen);
     return status;

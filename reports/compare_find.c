@@ -5,6 +5,21 @@
 #include "profiler/base/text.h"
 #include "reports/compare.h"
 
+/* A database is migrated when it is written, and what is compared may not be written. */
+static mop_status check_schema(mop_db *db, mop_err *err)
+{
+    static const char sql[] = "SELECT 1 FROM pragma_table_info('sweep') WHERE name = 'kind'";
+    mop_table t = {0};
+    mop_status status = mop_db_query(db, sql, NULL, 0, &t, err);
+    if (status == MOP_OK && t.n_rows == 0)
+        status = mop_fail(err, MOP_EINVAL,
+                          "%.120s was written by an older moprof, and its sweeps have no controls; "
+                          "the next sweep into it brings it up to date",
+                          mop_db_path(db));
+    mop_table_release(&t);
+    return status;
+}
+
 mop_status mop_compare_newest(mop_db *db, int64_t *sweep, mop_err *err)
 {
     static const char sql[] =
@@ -12,7 +27,9 @@ mop_status mop_compare_newest(mop_db *db, int64_t *sweep, mop_err *err)
         "AS x JOIN stat AS s ON s.measurement_id = x.id WHERE x.sweep_id = w.id AND x.alias = '') "
         "ORDER BY w.started_utc DESC, w.id DESC LIMIT 1";
     mop_table t = {0};
-    mop_status status = mop_db_query(db, sql, NULL, 0, &t, err);
+    mop_status status = check_schema(db, err);
+    if (status == MOP_OK)
+        status = mop_db_query(db, sql, NULL, 0, &t, err);
     if (status == MOP_OK && t.n_rows == 0)
         status = mop_fail(err, MOP_EINVAL, "%.150s holds no sweep with times", mop_db_path(db));
     if (status == MOP_OK)
@@ -61,7 +78,9 @@ mop_status mop_compare_newest_with(mop_db *db, const char *a, const char *b, int
         "ORDER BY w.started_utc DESC, w.id DESC LIMIT 1";
     const char *const params[] = {a, b};
     mop_table t = {0};
-    mop_status status = check_known(db, a, err);
+    mop_status status = check_schema(db, err);
+    if (status == MOP_OK)
+        status = check_known(db, a, err);
     if (status == MOP_OK)
         status = check_known(db, b, err);
     if (status == MOP_OK)
@@ -85,7 +104,9 @@ mop_status mop_compare_has_sweep(mop_db *db, int64_t sweep, mop_err *err)
     const char *const params[] = {id};
     mop_table t = {0};
     (void)snprintf(id, sizeof id, "%lld", (long long)sweep); /* always fits */
-    mop_status status = mop_db_query(db, sql, params, 1, &t, err);
+    mop_status status = check_schema(db, err);
+    if (status == MOP_OK)
+        status = mop_db_query(db, sql, params, 1, &t, err);
     if (status == MOP_OK && t.cells[0].i == 0)
         status = mop_fail(err, MOP_EINVAL, "%.150s holds no sweep", mop_db_path(db));
     else if (status == MOP_OK && t.cells[1].i == 0)

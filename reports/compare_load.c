@@ -60,11 +60,19 @@ static void fill_row(mop_compare_loaded *l, size_t i, const mop_compare_filter *
     struct {
         const char **to;
         const char *col;
-    } texts[] = {
-        {&r->variant, "variant"}, {&r->backend, "backend"}, {&r->device, "device"},
-        {&r->uuid, "uuid"},       {&r->isa, "isa"},         {&r->dtype, "dtype"},
-        {&r->cache, "cache"},     {&r->alias, "alias"},     {&r->state, "state"},
-        {&r->reason, "reason"},   {&r->grade, "grade"},     {&r->fingerprint, "fingerprint"}};
+    } texts[] = {{&r->variant, "variant"},
+                 {&r->backend, "backend"},
+                 {&r->device, "device"},
+                 {&r->uuid, "uuid"},
+                 {&r->isa, "isa"},
+                 {&r->dtype, "dtype"},
+                 {&r->cache, "cache"},
+                 {&r->alias, "alias"},
+                 {&r->state, "state"},
+                 {&r->reason, "reason"},
+                 {&r->grade, "grade"},
+                 {&r->driver, "driver"},
+                 {&r->fingerprint, "fingerprint"}};
     for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++)
         *texts[k].to = mop_section_cell(t, i, texts[k].col)->text;
     r->threads = mop_section_cell(t, i, "threads")->i;

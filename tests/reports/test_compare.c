@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/sql.h"
 #include "reports/compare.h"
 #include "tests/support/db_fixture.h"
 #include "tests/support/made_sweep.h"
@@ -356,6 +357,34 @@ static void the_newest_sweep_is_the_latest_that_has_times(void **state)
     mop_db_close(db);
 }
 
+static void a_database_of_an_older_schema_is_refused_in_a_sentence(void **state)
+{
+    (void)state;
+    sqlite3 *raw = NULL;
+    mop_db *db = NULL;
+    mop_err err = {0};
+    int64_t sweep = 0;
+    fresh("old.db");
+    assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+    for (int v = 1; v <= 2; v++)
+        assert_int_equal(sqlite3_exec(raw, mop_schema_migration(v), NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(raw,
+                                  "PRAGMA application_id = 0x6d6f7066; PRAGMA user_version = 2",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(raw), SQLITE_OK);
+    DBFIX_OK(mop_db_open(path, &db, &err));
+    assert_int_equal(mop_compare_newest(db, &sweep, &err), MOP_EINVAL);
+    assert_non_null(strstr(err.msg, "was written by an older moprof"));
+    err = (mop_err){0};
+    assert_int_equal(mop_compare_has_sweep(db, 1, &err), MOP_EINVAL);
+    assert_non_null(strstr(err.msg, "was written by an older moprof"));
+    err = (mop_err){0};
+    assert_int_equal(mop_compare_newest_with(db, "cnn30", "resnet18", &sweep, &err), MOP_EINVAL);
+    assert_non_null(strstr(err.msg, "was written by an older moprof"));
+    mop_db_close(db);
+}
+
 static void what_the_machines_differ_in_is_said_and_listed_key_by_key(void **state)
 {
     (void)state;
@@ -368,7 +397,7 @@ static void what_the_machines_differ_in_is_said_and_listed_key_by_key(void **sta
     fresh("machines.db");
     int64_t a = made_sweep_add(path, &base), b = made_sweep_add(path, &newer);
     compare_sweeps(a, b, NULL, &c);
-    expect_says(&c.before, "device of cpu: kernel is 6.1 in A and 6.9 in B");
+    expect_says(&c.before, "machine: kernel is 6.1 in A and 6.9 in B");
     expect_says(&c.before, "governor is unknown in A and performance in B");
     mop_comparison_release(&c);
     DBFIX_OK(mop_db_open(path, &db, &err));
@@ -396,6 +425,7 @@ int main(void)
         cmocka_unit_test(two_variants_are_compared_by_the_passes_of_one_sweep),
         cmocka_unit_test(the_filter_chooses_rows_and_an_empty_choice_is_refused),
         cmocka_unit_test(the_newest_sweep_is_the_latest_that_has_times),
+        cmocka_unit_test(a_database_of_an_older_schema_is_refused_in_a_sentence),
         cmocka_unit_test(what_the_machines_differ_in_is_said_and_listed_key_by_key),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
