@@ -84,7 +84,7 @@ static mop_status find_sweep(mop_store *s, uint64_t plan_hash, mop_resume *out, 
                     "AND state IN ('running', 'stopped') AND EXISTS (SELECT 1 FROM measurement "
                     "WHERE sweep_id = sweep.id AND state = 'pending') ORDER BY id DESC LIMIT 1",
                     (int64_t)plan_hash, s->path, &out->sweep_id, err);
-    int64_t seed = 0, next = 0;
+    int64_t seed = 0, next = 0, worker = 0;
     if (st != MOP_OK || out->sweep_id == 0)
         return st;
     st = mop_sql_int(s->db, "SELECT seed FROM sweep WHERE id = ?1", out->sweep_id, s->path, &seed,
@@ -92,8 +92,16 @@ static mop_status find_sweep(mop_store *s, uint64_t plan_hash, mop_resume *out, 
     if (st == MOP_OK)
         st = mop_sql_int(s->db, "SELECT coalesce(max(pass) + 1, 0) FROM pass WHERE sweep_id = ?1",
                          out->sweep_id, s->path, &next, err);
+    /* a worker whose supervisor was killed is known by its passes alone */
+    if (st == MOP_OK)
+        st = mop_sql_int(s->db,
+                         "SELECT coalesce(max(worker) + 1, 0) FROM (SELECT worker FROM worker "
+                         "WHERE sweep_id = ?1 UNION ALL SELECT worker FROM pass "
+                         "WHERE sweep_id = ?1)",
+                         out->sweep_id, s->path, &worker, err);
     out->seed = (uint64_t)seed;
     out->next_pass = (uint32_t)next;
+    out->next_worker = (uint32_t)worker;
     return st;
 }
 

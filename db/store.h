@@ -71,7 +71,8 @@ mop_status mop_store_finish_sweep(mop_store *store, int64_t sweep_id, double aa_
                                   mop_err *err);
 
 /* Resume: the newest sweep with this plan hash that still has pending rows. *sweep_id is 0 if there
- * is none. The arrays are the caller's to free. next_pass is one past the last committed pass. */
+ * is none. The arrays are the caller's to free. next_pass is one past the last committed pass,
+ * next_worker one past the last worker process. */
 typedef struct mop_resume {
     int64_t sweep_id;
     uint64_t seed;
@@ -79,7 +80,7 @@ typedef struct mop_resume {
     size_t n_measurements;
     mop_sample_record *samples;
     size_t n_samples;
-    uint32_t next_pass;
+    uint32_t next_pass, next_worker;
 } mop_resume;
 
 mop_status mop_store_resume(mop_store *store, uint64_t plan_hash, mop_resume *out, mop_err *err);

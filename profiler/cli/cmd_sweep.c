@@ -7,33 +7,38 @@
 
 #include "profiler/base/build.h"
 #include "profiler/cli/cli.h"
-#include "profiler/cli/sweep_store.h"
+#include "profiler/cli/sweep_run.h"
 #include "profiler/cli/sweep_view.h"
-#include "reports/rho.h"
+#include "profiler/measure/supervisor.h"
 #include "variants/passes.h"
 #include "variants/variant.h"
 
 /* The options as typed. */
 struct typed {
     char *variants, *backends, *threads, *batch, *db, *seed, *precision, *budget, *device, *isa;
+    char *cache, *baseline, *shard, *patience, *workers, *max_passes;
     int resume, dry_run, quiet;
 };
 
 /* The options as understood; owns its lists. */
 struct understood {
-    mop_strlist specs, backends;
+    mop_strlist specs, backends, caches;
     int *threads, *batches;
+    char baseline[MOP_SPEC_MAX];
     mop_sweep_options o;
+    mop_sweep_manner manner;
 };
 
 static void release(struct typed *t, struct understood *u)
 {
-    char *texts[] = {t->variants, t->backends,  t->threads, t->batch,  t->db,
-                     t->seed,     t->precision, t->budget,  t->device, t->isa};
+    char *texts[] = {t->variants,  t->backends, t->threads, t->batch,     t->db,    t->seed,
+                     t->precision, t->budget,   t->device,  t->isa,       t->cache, t->baseline,
+                     t->shard,     t->patience, t->workers, t->max_passes};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     mop_strlist_release(&u->specs);
     mop_strlist_release(&u->backends);
+    mop_strlist_release(&u->caches);
     free(u->threads);
     free(u->batches);
 }
@@ -58,6 +63,64 @@ static mop_status take_numbers(const struct typed *t, struct understood *u, mop_
     return status;
 }
 
+/* "K/N", part K of N. */
+static mop_status take_shard(const char *text, mop_sweep_options *o, mop_err *err)
+{
+    unsigned k = 0, n = 0;
+    char rest;
+    if (sscanf(text, "%4u/%4u%c", &k, &n, &rest) != 2 || k < 1 || k > n)
+        return mop_fail(err, MOP_EINVAL,
+                        "--shard takes K/N, part K from 1 to N of at most 9999 parts, not '%s'",
+                        text);
+    o->shard = k;
+    o->shards = n;
+    return MOP_OK;
+}
+
+static mop_status take_caches(const char *text, mop_strlist *caches, mop_err *err)
+{
+    mop_strlist words = {0};
+    mop_status status = mop_expand(text, &words, err);
+    for (size_t i = 0; i < words.n && status == MOP_OK; i++) {
+        const char *w = words.items[i];
+        if (strcmp(w, "hot") != 0 && strcmp(w, "cold") != 0)
+            status = mop_fail(err, MOP_EINVAL, "--cache takes hot, cold or both, not '%s'", w);
+        else if (!mop_strlist_has(caches, w))
+            status = mop_strlist_add(caches, w, err);
+    }
+    mop_strlist_release(&words);
+    return status;
+}
+
+/* How it is done: shards, caches, baseline, processes. */
+static mop_status take_manner(const struct typed *t, struct understood *u, mop_err *err)
+{
+    long n = 0;
+    mop_status status = MOP_OK;
+    if (t->workers != NULL)
+        status = mop_cli_int("workers", t->workers, 1, MOP_SUPERVISOR_MAX_WORKERS, &n, err);
+    u->manner.workers = (uint32_t)n;
+    n = 0;
+    if (status == MOP_OK && t->max_passes != NULL)
+        status = mop_cli_int("max-passes", t->max_passes, 1, 10000, &n, err);
+    u->o.max_passes = (uint32_t)n;
+    if (status == MOP_OK && t->patience != NULL)
+        status = mop_cli_time("patience", t->patience, &u->manner.patience_ns, err);
+    if (status == MOP_OK && t->shard != NULL)
+        status = take_shard(t->shard, &u->o, err);
+    if (status == MOP_OK && t->cache != NULL)
+        status = take_caches(t->cache, &u->caches, err);
+    if (status == MOP_OK && t->baseline != NULL) {
+        status = mop_cli_one_spec(t->baseline, u->baseline, sizeof u->baseline, err);
+        u->o.baseline = u->baseline;
+    }
+    u->o.caches = (void *)u->caches.items;
+    u->o.n_caches = u->caches.n;
+    u->manner.db = mop_cli_db(t->db);
+    u->manner.is_quiet = t->quiet != 0;
+    return status;
+}
+
 static mop_status understand(const struct typed *t, struct understood *u, mop_err *err)
 {
     time_t now = time(NULL);
@@ -69,6 +132,8 @@ static mop_status understand(const struct typed *t, struct understood *u, mop_er
         status = take_numbers(t, u, err);
     if (status == MOP_OK)
         status = mop_cli_isa_mask(t->isa, &u->o.isa_mask, err);
+    if (status == MOP_OK)
+        status = take_manner(t, u, err);
     if (status != MOP_OK)
         return status;
     u->o.specs = (void *)u->specs.items;
@@ -113,98 +178,17 @@ static mop_status dry_run(const struct understood *u, const mop_sweep_world *wor
     return status;
 }
 
-/* The sweep's own table and what latency follows, out of the database just written. */
-static mop_status print_results(const char *path, int64_t sweep_id, mop_err *err)
-{
-    mop_db *db = NULL;
-    mop_table t = {0}, rho = {0};
-    char id[24];
-    const char *params[] = {id};
-    mop_status status;
-    (void)snprintf(id, sizeof id, "%lld", (long long)sweep_id); /* always fits */
-    status = mop_db_open(path, &db, err);
-    if (status == MOP_OK)
-        status = mop_db_query(db, mop_named_query("sweep"), params, 1, &t, err);
-    if (status == MOP_OK)
-        status = mop_table_write(&t, MOP_FORMAT_TABLE, stdout, err);
-    if (status == MOP_OK)
-        status = mop_rho_table(db, &rho, err);
-    if (status == MOP_OK && rho.n_rows == 0) {
-        printf("\nno Spearman's rho: no row has a clean sample\n");
-    } else if (status == MOP_OK) {
-        printf("\nSpearman's rho of the median latency (95 %% bootstrap interval):\n");
-        status = mop_table_write(&rho, MOP_FORMAT_TABLE, stdout, err);
-    }
-    mop_table_release(&t);
-    mop_table_release(&rho);
-    mop_db_close(db);
-    return status;
-}
-
-static int interrupted(const mop_sweep_outcome *outcome, const char *path)
-{
-    if (outcome->sweep_id == 0 && !outcome->is_resumed)
-        mop_cli_note("interrupted before the first pass; nothing was stored");
-    else
-        mop_cli_note("interrupted; every finished pass is in %s; `moprof sweep --resume` with the "
-                     "same options goes on",
-                     path);
-    return MOP_EXIT_INTERRUPTED;
-}
-
-static int measured(const struct understood *u, const struct typed *t, const mop_sweep_world *world)
-{
-    mop_sweep_store store = {.path = mop_cli_db(t->db)};
-    mop_record_sink sink = mop_sweep_store_sink(&store);
-    mop_sweep_view view = {.is_quiet = t->quiet != 0};
-    mop_sweep_events events = mop_sweep_view_events(&view);
-    mop_sweep_outcome outcome = {0};
-    mop_err err = {0}, closing = {0};
-    mop_status closed, status = mop_sweep_store_open(&store, &err);
-    if (status == MOP_OK)
-        status = mop_sweep_run(&u->o, world, &sink, &events, &outcome, &err);
-    closed = mop_sweep_store_close(&store, &closing);
-    mop_sweep_view_release(&view);
-    if (status == MOP_OK && closed != MOP_OK)
-        return mop_cli_fail(&closing);
-    if (status != MOP_OK && status != MOP_EINTR)
-        return mop_cli_fail(&err);
-    if (status == MOP_EINTR)
-        return interrupted(&outcome, store.path);
-    if (print_results(store.path, outcome.sweep_id, &err) != MOP_OK)
-        return mop_cli_fail(&err);
-    printf("\n%zu of %zu rows measured in %.0f s%s; database: %s\n"
-           "next: moprof report --db %s -o report.html    moprof query ablation --db %s\n",
-           outcome.n_done, outcome.n_rows, (double)outcome.elapsed_ns / 1e9,
-           outcome.is_resumed ? " (resumed)" : "", store.path, store.path, store.path);
-    if (view.n_noisy > 0)
-        printf("%zu rows have fewer than %d clean samples, because other work ran here meanwhile: "
-               "believe no difference between them, and sweep again on a quieter machine\n",
-               view.n_noisy, MOP_VIEW_ENOUGH_CLEAN);
-    if (view.n_out_of_time > 0)
-        printf("%zu rows have intervals wider than asked for: give them time with --budget\n",
-               view.n_out_of_time);
-    if (view.n_out_of_passes > 0)
-        printf(
-            "%zu rows have intervals wider than asked for after the most passes there are: sweep "
-            "on a quieter machine, or ask for less with --precision\n",
-            view.n_out_of_passes);
-    if (outcome.n_failed > 0)
-        return outcome.n_done > 0 ? MOP_EXIT_SOME_FAILED : MOP_EXIT_FAILED;
-    return MOP_EXIT_DONE;
-}
-
 static int sweep(const struct typed *t, struct understood *u)
 {
     mop_err err = {0};
     mop_sweep_world world;
     if (understand(t, u, &err) != MOP_OK)
         return mop_cli_fail(&err);
+    if (!u->o.dry_run)
+        return mop_cli_sweep(&u->o, &u->manner, NULL);
     if (mop_sweep_world_real(&world, &err) != MOP_OK)
         return mop_cli_fail(&err);
-    int code = !u->o.dry_run                        ? measured(u, t, &world)
-               : dry_run(u, &world, &err) == MOP_OK ? MOP_EXIT_DONE
-                                                    : mop_cli_fail(&err);
+    int code = dry_run(u, &world, &err) == MOP_OK ? MOP_EXIT_DONE : mop_cli_fail(&err);
     mop_sweep_world_release(&world);
     return code;
 }
@@ -229,6 +213,16 @@ int mop_cmd_sweep(int argc, const char **argv)
          "TIME"},
         {"device", '\0', POPT_ARG_STRING, &t.device, 0, "index, part of a name or uuid", "DEVICE"},
         {"isa", '\0', POPT_ARG_STRING, &t.isa, 0, "CPU: highest of scalar, avx2, avx512", "LEVEL"},
+        {"cache", '\0', POPT_ARG_STRING, &t.cache, 0,
+         "hot, cold: caches before a run (default hot)", "LIST"},
+        {"baseline", '\0', POPT_ARG_STRING, &t.baseline, 0, "variant that ratios are taken to",
+         "SPEC"},
+        {"shard", '\0', POPT_ARG_STRING, &t.shard, 0, "do part K of N of the plan", "K/N"},
+        {"workers", '\0', POPT_ARG_STRING, &t.workers, 0,
+         "processes that share the passes (default 3)", "N"},
+        {"patience", '\0', POPT_ARG_STRING, &t.patience, 0,
+         "silence after which a worker counts as hung (default 5m)", "TIME"},
+        {"max-passes", '\0', POPT_ARG_STRING, &t.max_passes, 0, "most passes (default 60)", "N"},
         {"resume", '\0', POPT_ARG_NONE, &t.resume, 0, "go on with the unfinished sweep", NULL},
         {"dry-run", 'n', POPT_ARG_NONE, &t.dry_run, 0, "print the plan and stop", NULL},
         {"quiet", 'q', POPT_ARG_NONE, &t.quiet, 0, "results only", NULL},

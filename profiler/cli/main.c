@@ -5,6 +5,7 @@
 
 #include "profiler/base/build.h"
 #include "profiler/cli/cli.h"
+#include "profiler/cli/sweep_run.h"
 
 struct command {
     const char *name, *what;
@@ -79,6 +80,8 @@ int main(int argc, const char **argv)
         memcpy(argv + 1, help, sizeof help);
         argc = 3;
     }
+    if (strcmp(argv[1], MOP_WORKER_COMMAND) == 0)
+        return flushed(mop_cli_sweep_worker(argc - 1, argv + 1));
     for (int i = 0; i < N_COMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return flushed(commands[i].run(argc - 1, argv + 1));

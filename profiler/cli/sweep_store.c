@@ -114,6 +114,7 @@ static mop_status resume(void *ctx, uint64_t plan_hash, mop_sweep_history *out, 
         .samples = r.samples,
         .n_samples = r.n_samples,
         .next_pass = r.next_pass,
+        .next_worker = r.next_worker,
     };
     return MOP_OK;
 }

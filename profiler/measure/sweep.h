@@ -90,6 +90,7 @@ typedef struct mop_sweep_history {
     mop_sample_record *samples;
     size_t n_samples;
     uint32_t next_pass;
+    uint32_t next_worker; /* one past the last worker process stored */
 } mop_sweep_history;
 
 /* The store as a sweep sees it: the functions of db/store.h of the same names, with ctx for the

@@ -213,6 +213,7 @@ static mop_status profile_row(sweep *s, size_t i, uint32_t round, uint64_t *ns, 
                                                            .plain_ns = plain},
                                         err);
     }
+    s->lost = (mop_err){0}; /* so late it costs layer times only */
     if (round == 0)
         mop_sweep_note(s, "%s on %s has no layer times: %s", s->rows[i].variant, s->rows[i].backend,
                        why.msg);

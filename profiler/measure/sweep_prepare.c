@@ -245,7 +245,8 @@ static bool prepare_network(sweep *s, size_t k)
         if (s->events->prepared != NULL && !p.is_full)
             s->events->prepared(s->events->ctx, &s->rows[i], i, s->n_rows);
     }
-    mop_sweep_mark(s->part->page, MOP_WORK_OTHER, 0);
+    if (s->lost.code == MOP_OK) /* the row that lost its device stays named */
+        mop_sweep_mark(s->part->page, MOP_WORK_OTHER, 0);
     if (p.is_full)
         take_back(&p);
     mop_subject_model_release(&p.m);
