@@ -1,10 +1,10 @@
 /* Import in two readings of the file: the first only looks, so that a file with a mistake in its
  * last row touches nothing; the second inserts, in one transaction. Rows must be in the order of an
  * export: a measurement's rows lie together and agree in everything but the sample. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "db/csv.h"
 #include "db/csvread.h"
@@ -14,16 +14,18 @@
 #include "profiler/base/text.h"
 
 typedef struct importer {
+    const mop_input *in;
     const char *path;
     mop_store *store; /* NULL: only look */
     mop_csv_layout layout;
-    size_t at[MOP_CSV_MAX_COLUMNS]; /* cell of each column of the layout */
+    size_t at[MOP_CSV_MAX_COLUMNS]; /* cell of each column of the layout, or n_cells */
+    size_t n_cells;
     mop_csv_row row, before;
     bool has_before, has_sample, had_sample;
     mop_csv_at began; /* where the measurement under way began */
     int64_t sweep_id, measurement_id;
     mop_sample_record *samples; /* of the measurement under way */
-    size_t n_samples, capacity;
+    size_t n_samples, capacity, n_sweeps;
 } importer;
 
 /* --- header
@@ -46,6 +48,7 @@ static mop_status unknown_column(importer *im, const mop_csv_cell *cell, mop_err
 static mop_status read_header(importer *im, const mop_csv_cell *cells, size_t n, mop_err *err)
 {
     char words[100];
+    im->n_cells = n;
     for (size_t c = 0; c < im->layout.n; c++)
         im->at[c] = n;
     for (size_t i = 0; i < n; i++) {
@@ -60,7 +63,7 @@ static mop_status read_header(importer *im, const mop_csv_cell *cells, size_t n,
         im->at[c] = i;
     }
     for (size_t c = 0; c < im->layout.n; c++) {
-        if (im->at[c] == n) {
+        if (im->at[c] == n && !im->layout.column[c].is_optional) {
             (void)snprintf(words, sizeof words, "the column %s is missing",
                            im->layout.column[c].name); /* fits */
             return mop_csv_fail(im->path, cells[0].at, MOP_EINVAL, words, err);
@@ -72,22 +75,32 @@ static mop_status read_header(importer *im, const mop_csv_cell *cells, size_t n,
 /* --- rows
  * --------------------------------------------------------------------------------------------- */
 
+/* The cell of column c; one of a column that an older file lacks stands where the row begins. */
+static mop_csv_cell cell_of(const importer *im, const mop_csv_cell *cells, size_t c)
+{
+    const char *absent = im->layout.column[c].absent;
+    if (im->at[c] < im->n_cells)
+        return cells[im->at[c]];
+    return (mop_csv_cell){
+        .text = absent, .len = absent != NULL ? strlen(absent) : 0, .at = cells[0].at};
+}
+
 static mop_status parse_row(importer *im, const mop_csv_cell *cells, mop_err *err)
 {
     memset(&im->row, 0, sizeof im->row);
     im->has_sample = false;
     for (size_t c = 0; c < im->layout.n; c++)
-        if (im->layout.column[c].is_sample && cells[im->at[c]].text != NULL)
+        if (im->layout.column[c].is_sample && cell_of(im, cells, c).text != NULL)
             im->has_sample = true;
     for (size_t c = 0; c < im->layout.n; c++) {
-        const mop_csv_cell *cell = &cells[im->at[c]];
+        mop_csv_cell cell = cell_of(im, cells, c);
         mop_err why = {0};
         mop_status st;
         if (im->layout.column[c].is_sample && !im->has_sample)
             continue;
-        st = mop_field_parse(&im->layout.column[c].field, cell->text, cell->len, &im->row, &why);
+        st = mop_field_parse(&im->layout.column[c].field, cell.text, cell.len, &im->row, &why);
         if (st != MOP_OK)
-            return mop_csv_fail(im->path, cell->at, st, why.msg, err);
+            return mop_csv_fail(im->path, cell.at, st, why.msg, err);
     }
     return MOP_OK;
 }
@@ -142,7 +155,7 @@ static mop_status check_order(const importer *im, const mop_csv_cell *cells, mop
             continue;
         (void)snprintf(words, sizeof words, "%s differs from the row above of the same %s",
                        column->name, of_sweep ? "sweep" : "measurement"); /* fits */
-        return mop_csv_fail(im->path, cells[im->at[c]].at, MOP_EINVAL, words, err);
+        return mop_csv_fail(im->path, cell_of(im, cells, c).at, MOP_EINVAL, words, err);
     }
     return is_new_measurement(im) ? MOP_OK : check_sample(im, cells[im->at[1]].at, err);
 }
@@ -154,10 +167,13 @@ static mop_status store_sweep(importer *im, mop_err *err)
 {
     sqlite3_stmt *stmt;
     mop_status st;
-    (void)snprintf(im->row.sweep.plan_text, sizeof im->row.sweep.plan_text, "imported from CSV");
-    st = mop_insert(im->store, MOP_RECORD_SWEEP, &im->row.sweep, NULL, 0, &im->sweep_id, err);
-    memset(im->row.sweep.plan_text, 0,
-           sizeof im->row.sweep.plan_text); /* compared with later rows */
+    mop_sweep_record *w = &im->row.sweep;
+    (void)snprintf(w->plan_text, sizeof w->plan_text, "imported from CSV");
+    (void)snprintf(w->uuid, sizeof w->uuid, "csv-%016" PRIx64 "-%zu", im->in->hash,
+                   ++im->n_sweeps); /* fits */
+    st = mop_insert(im->store, MOP_RECORD_SWEEP, w, NULL, 0, &im->sweep_id, err);
+    memset(w->plan_text, 0, sizeof w->plan_text); /* the row is compared with later ones */
+    memset(w->uuid, 0, sizeof w->uuid);
     if (st == MOP_OK)
         st = mop_sql_prepare(im->store->db, "UPDATE sweep SET state = 'imported' WHERE id = ?1",
                              im->store->path, &stmt, err);
@@ -250,40 +266,56 @@ static mop_status on_row(void *ctx, size_t row, const mop_csv_cell *cells, size_
     return st;
 }
 
-static mop_status store_all(importer *im, mop_err *err)
+static mop_status read_all(const mop_input *in, mop_store *store, size_t *n_sweeps, mop_err *err)
 {
-    mop_err why = {0};
-    mop_status st = mop_tx_begin(im->store, err);
-    if (st != MOP_OK)
-        return st;
-    im->has_before = false;
-    st = mop_csv_read(im->path, on_row, im, err);
-    if (st == MOP_OK)
-        st = place(im, flush_samples(im, &why), &why, err);
-    return mop_tx_end(im->store, st, err);
-}
-
-mop_status mop_csv_import(const char *csv_path, const char *db_path, mop_err *err)
-{
-    bool is_new = access(db_path, F_OK) != 0;
     importer *im = mop_calloc(1, sizeof *im, err);
-    mop_status st, closed;
+    mop_err why = {0};
+    mop_status st;
     if (im == NULL)
         return MOP_ENOMEM;
-    im->path = csv_path;
+    im->in = in;
+    im->path = in->path;
+    im->store = store;
     mop_csv_layout_make(&im->layout);
-    st = mop_csv_read(csv_path, on_row, im, err);
+    rewind(in->f);
+    st = mop_csv_read(in->f, in->path, on_row, im, err);
+    if (st == MOP_OK && store != NULL)
+        st = place(im, flush_samples(im, &why), &why, err);
     if (st == MOP_OK)
-        st = mop_store_open(db_path, &im->store, err);
-    if (st == MOP_OK) {
-        st = store_all(im, err);
-        closed = mop_store_close(im->store, err);
-        if (st == MOP_OK)
-            st = closed;
-        if (st != MOP_OK && is_new)
-            (void)unlink(db_path); /* it was made here and holds nothing */
-    }
+        *n_sweeps = im->n_sweeps;
     free(im->samples);
     free(im);
+    return st;
+}
+
+mop_status mop_csv_check(const mop_input *in, mop_err *err)
+{
+    size_t none;
+    return read_all(in, NULL, &none, err);
+}
+
+mop_status mop_csv_store(const mop_input *in, mop_store *store, size_t *n_new, size_t *n_known,
+                         mop_err *err)
+{
+    sqlite3_stmt *stmt;
+    char prefix[40];
+    int64_t known = 0;
+    int rc;
+    mop_status st = mop_sql_prepare(
+        store->db, "SELECT count(*) FROM sweep WHERE substr(uuid, 1, length(?1)) = ?1", store->path,
+        &stmt, err);
+    if (st != MOP_OK)
+        return st;
+    (void)snprintf(prefix, sizeof prefix, "csv-%016" PRIx64 "-", in->hash); /* fits */
+    (void)sqlite3_bind_text(stmt, 1, prefix, -1, SQLITE_STATIC); /* no memory: nothing is found */
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        known = sqlite3_column_int64(stmt, 0);
+    else
+        st = mop_sql_fail(store->db, rc, "cannot read the database", store->path, err);
+    (void)sqlite3_finalize(stmt); /* repeats the failure of the step */
+    if (st == MOP_OK && known == 0)
+        return read_all(in, store, n_new, err);
+    *n_known = (size_t)known;
     return st;
 }

@@ -145,23 +145,16 @@ static mop_status feed_all(reader *r, FILE *f)
     return r->st;
 }
 
-static mop_status read_file(reader *r, mop_err *err)
+static mop_status read_file(reader *r, FILE *f, mop_err *err)
 {
-    mop_status st;
-    FILE *f = fopen(r->path, "rb");
-    if (f == NULL)
-        return mop_fail(err, MOP_EIO, "cannot read %.150s: %s", r->path, strerror(errno));
     r->offset = mop_calloc(MOP_CSV_COLUMNS, sizeof *r->offset, err);
     r->cells = mop_calloc(MOP_CSV_COLUMNS, sizeof *r->cells, err);
     if (r->offset == NULL || r->cells == NULL)
-        st = MOP_ENOMEM;
-    else
-        st = feed_all(r, f);
-    (void)fclose(f); /* only read from */
-    return st;
+        return MOP_ENOMEM;
+    return feed_all(r, f);
 }
 
-mop_status mop_csv_read(const char *path, mop_csv_row_fn *fn, void *ctx, mop_err *err)
+mop_status mop_csv_read(FILE *f, const char *path, mop_csv_row_fn *fn, void *ctx, mop_err *err)
 {
     reader r = {.path = path, .fn = fn, .ctx = ctx, .err = err, .here = {1, 1}, .field = {1, 1}};
     mop_status st;
@@ -169,7 +162,7 @@ mop_status mop_csv_read(const char *path, mop_csv_row_fn *fn, void *ctx, mop_err
         return mop_fail(err, MOP_EFAIL, "libcsv cannot start");
     csv_set_realloc_func(&r.parser, capped_realloc);
     csv_set_blk_size(&r.parser, BLOCK_BYTES);
-    st = read_file(&r, err);
+    st = read_file(&r, f, err);
     csv_free(&r.parser);
     mop_str_release(&r.text);
     free(r.offset);

@@ -3,6 +3,7 @@
 #define DB_CSVREAD_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "profiler/base/status.h"
 
@@ -23,11 +24,11 @@ typedef mop_status mop_csv_row_fn(void *ctx, size_t row, const mop_csv_cell *cel
 
 enum { MOP_CSV_FIELD_BYTES = 1 << 20, MOP_CSV_COLUMNS = 1000 };
 
-/* Reads all of path and stops at the first failure: MOP_EIO if it cannot be read, MOP_EINVAL with
+/* Reads f to its end and stops at the first failure: MOP_EIO if it cannot be read, MOP_EINVAL with
  * "path:line:column: " before the reason for what is not CSV (quotes, a NUL byte, ragged rows, a
  * field over MOP_CSV_FIELD_BYTES, no header), or what fn returns. A byte order mark is passed over.
  */
-mop_status mop_csv_read(const char *path, mop_csv_row_fn *fn, void *ctx, mop_err *err);
+mop_status mop_csv_read(FILE *f, const char *path, mop_csv_row_fn *fn, void *ctx, mop_err *err);
 
 /* Records "path:line:column: <sentence>". */
 mop_status mop_csv_fail(const char *path, mop_csv_at at, mop_status code, const char *sentence,

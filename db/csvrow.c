@@ -39,9 +39,40 @@ static void add_record(mop_csv_layout *l, mop_record_kind kind, const char *alia
         .size = sizeof(((mop_csv_row *)0)->member)                                                 \
     }
 
+static const struct {
+    const char *name, *absent;
+} added_by_schema_3[] = {
+    {"sweep_kind", "sweep"},
+    {"sweep_shard", "1"},
+    {"sweep_shards", "1"},
+    {"sweep_baseline", ""},
+    {"sweep_environment", NULL},
+    {"sweep_clock_cost_ns", NULL},
+    {"sweep_clock_step_ns", NULL},
+    {"sweep_aa_floor", NULL},
+    {"measurement_alias", ""},
+    {"measurement_layer_overhead", NULL},
+    {"measurement_layer_residual", NULL},
+    {"sample_run_delay_ns", NULL},
+    {"sample_cpu_before", NULL},
+    {"sample_cpu_after", NULL},
+};
+
+static void mark_optional(mop_csv_layout *l)
+{
+    for (size_t c = 0; c < l->n; c++) {
+        for (size_t i = 0; i < sizeof added_by_schema_3 / sizeof added_by_schema_3[0]; i++) {
+            if (strcmp(l->column[c].name, added_by_schema_3[i].name) == 0) {
+                l->column[c].is_optional = true;
+                l->column[c].absent = added_by_schema_3[i].absent;
+            }
+        }
+    }
+}
+
 void mop_csv_layout_make(mop_csv_layout *l)
 {
-    l->n = 0;
+    memset(l, 0, sizeof *l);
     add(l, "sweep", "dense_rank() OVER (ORDER BY x.sweep_id)",
         SPECIAL(MOP_FIELD_U64, sweep_number));
     add(l, "measurement", "dense_rank() OVER (ORDER BY x.sweep_id, x.id)",
@@ -53,4 +84,5 @@ void mop_csv_layout_make(mop_csv_layout *l)
     add_record(l, MOP_RECORD_MODEL, "m", offsetof(mop_csv_row, model));
     add_record(l, MOP_RECORD_MEASUREMENT, "x", offsetof(mop_csv_row, measurement));
     add_record(l, MOP_RECORD_SAMPLE, "s", offsetof(mop_csv_row, sample));
+    mark_optional(l);
 }

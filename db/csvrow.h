@@ -20,6 +20,10 @@ typedef struct mop_csv_column {
     mop_field field; /* its offset counts from the row */
     char from[48];   /* the column in the export's query: "d.name" */
     bool is_sample;
+    /* What a file without the column means: files of moprof before schema 3 lack what that added.
+     * NULL stands for the empty cell. */
+    bool is_optional;
+    const char *absent;
 } mop_csv_column;
 
 enum { MOP_CSV_MAX_COLUMNS = 96 };

@@ -23,6 +23,20 @@ static const mop_page_ops *format_of(const char *path)
     return NULL;
 }
 
+/* Whether the section is one that a report without such rows does not have. */
+static mop_status is_left_out(const mop_section *s, mop_db *db, bool *out, mop_err *err)
+{
+    mop_table t = {0};
+    mop_status status = MOP_OK;
+    *out = false;
+    if (s->empty[0] != '\0')
+        return MOP_OK;
+    status = mop_section_query(db, s->id, NULL, &t, err);
+    *out = status == MOP_OK && t.n_rows == 0;
+    mop_table_release(&t);
+    return status;
+}
+
 static mop_status write_page(mop_db *db, const mop_report_options *options, mop_page *page,
                              mop_err *err)
 {
@@ -31,9 +45,15 @@ static mop_status write_page(mop_db *db, const mop_report_options *options, mop_
                      "database. The SQL behind every figure stands below it.");
     for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
         const mop_section *s = &sections[i];
+        bool left_out;
+        mop_status status = is_left_out(s, db, &left_out, err);
+        if (status != MOP_OK)
+            return status;
+        if (left_out)
+            continue;
         page->ops->section(page, s->id, s->title);
         page->ops->paragraph(page, s->lead);
-        mop_status status = s->write(s, db, options, page, err);
+        status = s->write(s, db, options, page, err);
         if (status != MOP_OK)
             return status;
     }

@@ -15,9 +15,10 @@
 /* A section of reports.def. */
 typedef struct mop_section {
     const char *id, *title;
-    const char *lead;  /* a paragraph under the title; "" for none */
-    const char *empty; /* said instead where there is nothing to show */
-    bool is_folded;    /* the table repeats what the chart shows: folded away, not in Markdown */
+    const char *lead; /* a paragraph under the title; "" for none */
+    const char
+        *empty;     /* said instead where there is nothing to show; "": the section is left out */
+    bool is_folded; /* the table repeats what the chart shows: folded away, not in Markdown */
     mop_status (*write)(const struct mop_section *, mop_db *, const mop_report_options *,
                         mop_page *, mop_err *);
 } mop_section;

@@ -7,7 +7,6 @@
 
 #include <dirent.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +121,7 @@ static void both_formats_have_every_section_and_its_sql(void **state)
     size_t n = sizeof titles / sizeof titles[0];
     char path[128];
     synthesize("full.db", &full, path);
+    assert_int_equal(mop_synthetic_other_engine(path, NULL), MOP_OK);
     char *html = render(path, "full.html", NULL), *md = render(path, "full.md", NULL);
     for (size_t i = 0; i < n; i++) {
         char heading[96];

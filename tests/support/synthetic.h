@@ -24,4 +24,7 @@ typedef struct mop_synthetic {
 /* Writes a new database at path. */
 mop_status mop_synthetic_write(const char *path, const mop_synthetic *what, mop_err *err);
 
+/* Adds a result of another engine; spooled beside the database as path.csv, which is removed. */
+mop_status mop_synthetic_other_engine(const char *path, mop_err *err);
+
 #endif
