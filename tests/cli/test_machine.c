@@ -45,11 +45,37 @@ static void a_calibration_that_cannot_be_stored_is_not_begun(void **state)
            {"flock h.db.lock $MOPROF calibrate --db h.db", 1, "is being written by"});
 }
 
+static void the_doctor_tells_machine_and_database_and_writes_nothing(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF doctor", 0, "governor"},
+           {"$MOPROF doctor -f csv | head -1", 0, "level,check,found,why,remedy"},
+           {"LP_NUM_THREADS=3 $MOPROF doctor -f json | grep -B2 \"set to '3'\"", 0, "\"note\""},
+           {"$MOPROF doctor -f xml", 2, "csv"});
+    EXPECT({"$MOPROF calibrate --db e.db --budget 1s --threads 1 && cp e.db copy.db && chmod a-w "
+            "e.db && $MOPROF doctor --db e.db",
+            0, "0 of 1 sweeps and calibrations are unfinished"},
+           {"cmp e.db copy.db && ls e.db*", 0, "e.db\n"},
+           {"chmod u+w e.db && sqlite3 e.db \"PRAGMA foreign_keys=OFF; INSERT INTO worker VALUES "
+            "(77, 1, NULL, NULL, 'done')\" && $MOPROF doctor --db e.db",
+            0, "db_references  1 rows"},
+           {"$MOPROF doctor --db e.db --strict", 1, "problem"});
+    EXPECT({"$MOPROF doctor --db absent.db", 2, "there is no database absent.db"},
+           {"echo hello > t.db; $MOPROF doctor --db t.db", 2, "not a SQLite file"},
+           {"head -c 9000 e.db > cut.db; $MOPROF doctor --db cut.db", 2, "cut short"},
+           {"cp copy.db n.db; chmod u+w n.db; sqlite3 n.db 'PRAGMA user_version=99'; $MOPROF "
+            "doctor --db n.db",
+            2, "newer"},
+           {"sqlite3 o.db 'PRAGMA application_id=7; CREATE TABLE t (x)'; $MOPROF doctor --db o.db",
+            2, "another program"});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_calibration_is_printed_and_stored_and_is_no_sweep),
         cmocka_unit_test(a_calibration_that_cannot_be_stored_is_not_begun),
+        cmocka_unit_test(the_doctor_tells_machine_and_database_and_writes_nothing),
     };
     return cmocka_run_group_tests(tests, cli_begin, cli_end);
 }
