@@ -145,8 +145,9 @@ test: test-bins ## run every test; TESTS=glob picks some by path
 asan: ## the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) CONFIG=asan test
 
-bench: $(B)/tests/kernels/test_cpu_kernels ## kernel benchmark: GFLOP/s and fraction of the measured peak
-	$< --bench
+BENCHES := $(B)/tests/kernels/test_cpu_kernels $(B)/tests/measure/test_cost $(B)/tests/db/test_cost
+bench: $(BENCHES) ## kernels in GFLOP/s and fractions of peak; what harness and store cost
+	@set -e; for b in $(BENCHES); do $$b --bench; done
 
 bench-repeat: moprof ## do two sweeps in a row agree? BUDGET=6m each, four of them
 	sh tests/bench_repeat.sh ./moprof

@@ -3,18 +3,24 @@
 -- the medians at the worse of the two grades: 2 % at A, 5 % at B, nothing below.
 -- ?1: number of the first sweep (the newest but one), ?2: of the second (the newest)
 WITH
-sides AS (
+sides AS MATERIALIZED (
     SELECT
         coalesce(CAST(?1 AS INTEGER), (
             SELECT max(id) FROM sweep
             WHERE kind = 'sweep' AND id < coalesce(CAST(?2 AS INTEGER), (SELECT max(id) FROM sweep WHERE kind = 'sweep')))) AS a,
         coalesce(CAST(?2 AS INTEGER), (SELECT max(id) FROM sweep WHERE kind = 'sweep')) AS b
 ),
-rows AS (
+timed AS MATERIALIZED (
+    SELECT * FROM result_all WHERE sweep IN (SELECT a FROM sides UNION SELECT b FROM sides)
+),
+bases AS MATERIALIZED (
+    SELECT * FROM timed WHERE variant = baseline
+),
+rows AS MATERIALIZED (
     SELECT r.*, r.p5_ns / base.p5_ns AS floor_ratio
-    FROM result_all AS r
-    JOIN result_all AS base
-        ON base.sweep = r.sweep AND base.variant = r.baseline AND base.backend = r.backend
+    FROM timed AS r
+    JOIN bases AS base
+        ON base.sweep = r.sweep AND base.backend = r.backend
         AND base.device = r.device AND base.threads = r.threads AND base.batch = r.batch
         AND base.dtype = r.dtype AND base.cache = r.cache
 ),
