@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "profiler/measure/sweep_internal.h"
+#include "profiler/measure/controls.h"
 
 void mop_sweep_note(const sweep *s, const char *fmt, ...)
 {
@@ -43,22 +43,6 @@ void mop_sweep_lose(sweep *s, const mop_err *err)
 bool mop_sweep_is_last_share(const sweep *s)
 {
     return s->part->share + 1 == s->part->shares;
-}
-
-bool mop_sweep_is_baseline(const sweep *s, size_t k)
-{
-    const char *name = s->options->baseline;
-    size_t i = 0;
-    while (name == NULL && i + 1 < s->n_networks &&
-           strncmp(s->networks[i].spec.text, "mobileone-s0", strlen("mobileone-s0")) != 0)
-        i++;
-    if (name == NULL) /* none is named and there is no mobileone-s0: the first */
-        name = s->networks[strncmp(s->networks[i].spec.text, "mobileone-s0",
-                                   strlen("mobileone-s0")) == 0
-                               ? i
-                               : 0]
-                   .spec.text;
-    return strcmp(s->networks[k].spec.text, name) == 0;
 }
 
 bool mop_sweep_interrupted(const sweep *s)
@@ -99,25 +83,27 @@ static mop_status lay_out(sweep *s, mop_err *err)
         st = mop_sweep_name_plan(s, err);
     if (st != MOP_OK)
         return st;
-    s->outcome->n_rows = s->n_rows;
+    s->outcome->n_rows = s->n_plain;
     for (size_t i = 0; i < s->n_rows; i++) {
         s->cells[i].owner = s;
         s->cells[i].row = (uint32_t)i;
     }
     mop_sweep_estimate(s);
-    for (size_t i = 0; i < s->n_rows && s->events->planned != NULL; i++)
-        s->events->planned(s->events->ctx, &s->rows[i], i, s->n_rows);
+    for (size_t i = 0; i < s->n_plain && s->events->planned != NULL; i++)
+        s->events->planned(s->events->ctx, &s->rows[i], i, s->n_plain);
     return MOP_OK;
 }
 
 /* Rows as they stand now, also after an interrupt. */
 static mop_status close_sweep(sweep *s, mop_err *err)
 {
-    mop_status st = mop_sweep_update_rows(s, err);
+    mop_status st = mop_sweep_judge_controls(s, err);
     if (st == MOP_OK)
-        st = s->sink->finish_sweep(s->sink->ctx, s->sweep_id, (double)NAN, err);
+        st = mop_sweep_update_rows(s, err);
+    if (st == MOP_OK)
+        st = s->sink->finish_sweep(s->sink->ctx, s->sweep_id, s->aa_floor, err);
     if (st == MOP_OK && s->events->finished != NULL)
-        s->events->finished(s->events->ctx, s->rows, s->n_rows);
+        s->events->finished(s->events->ctx, s->rows, s->n_plain);
     return st;
 }
 
@@ -145,6 +131,8 @@ static mop_status settle_plan(sweep *s, mop_err *err)
         return st;
     bury_dead_rows(s);
     st = mop_sweep_prepare(s, err);
+    if (st == MOP_OK)
+        mop_controls_prepare(s, err);
     if (st == MOP_OK && s->outcome->is_resumed)
         st = mop_sweep_complete_models(s, err);
     if (st == MOP_OK)
@@ -183,7 +171,7 @@ static mop_status carry_out(sweep *s, mop_err *err)
 
 static void count_rows(sweep *s)
 {
-    for (size_t i = 0; i < s->n_rows && s->rows != NULL; i++) {
+    for (size_t i = 0; i < s->n_plain && s->rows != NULL; i++) {
         s->outcome->n_done += s->rows[i].record.state == MOP_DONE;
         s->outcome->n_failed += s->rows[i].record.state == MOP_FAILED;
         s->outcome->n_skipped += s->rows[i].record.state == MOP_SKIPPED;
@@ -202,7 +190,7 @@ mop_status mop_sweep_run_part(const mop_sweep_options *options, const mop_sweep_
                .events = events,
                .part = part,
                .outcome = outcome};
-    *outcome = (mop_sweep_outcome){0};
+    *outcome = (mop_sweep_outcome){.aa_floor = (double)NAN};
     take_options(&s);
     mop_status st = lay_out(&s, err);
     if (st == MOP_OK && !options->dry_run)

@@ -33,8 +33,10 @@ typedef struct mop_sweep_options {
     size_t n_caches;
     const char *baseline;   /* canonical spec that ratios are taken to; NULL: the first of the plan
                                that is mobileone-s0, else the first */
-    uint32_t shard, shards; /* part `shard` (1 the first) of `shards` of the plan's networks, the
-                               baseline in each; 0 of 0: all */
+    uint32_t shard, shards; /* part `shard` (1 the first) of `shards` of the plan's networks
+                               (variant, batch), every shards-th of them, and the baseline in each;
+                               0 of 0: all. All parts have the same plan_text; plan_hash is of the
+                               part, so that a part resumes itself and no other */
     uint64_t seed;
     double precision;    /* 0: the protocol's default */
     uint32_t max_passes; /* 0: the protocol's default */
@@ -59,12 +61,14 @@ typedef struct mop_sweep_row {
     mop_measurement_record record; /* state, reason, check, set-up */
     uint32_t passes, n, n_clean;
     double median_ns, low_ns, high_ns; /* running estimate, an inference; NAN before there is one */
+    bool is_control;                   /* a row of controls.h, never one of the plan */
     bool is_satisfied; /* the interval is as narrow as asked for, over enough passes and samples */
-    double ratio, ratio_low, ratio_high; /* to the baseline on the same device; NAN likewise */
+    double ratio, ratio_low, ratio_high; /* to the baseline on the same device in the same cache
+                                            mode; NAN likewise */
 } mop_sweep_row;
 
-/* Progress, all optional. Never called inside a pass except interrupted, which is called between
- * visits. */
+/* Progress, all optional; rows are those of the plan, without controls. Never called inside a pass
+ * except interrupted, which is called between visits. */
 typedef struct mop_sweep_events {
     /* A remark for the user, one sentence: a back end that is not here, a limit that was met. */
     void (*note)(void *ctx, const char *sentence);
@@ -122,12 +126,20 @@ typedef struct mop_record_sink {
     void *ctx;
 } mop_record_sink;
 
+/* Work of a known amount for the controls. Comes in as an argument, so a test can script it. */
+typedef struct mop_control_loop {
+    float (*run)(void *ctx, int64_t rounds); /* never fails; NULL: a sweep has no controls */
+    void *ctx;
+    double flops_per_round;
+} mop_control_loop;
+
 /* What a sweep stands on, so that a test can replace it. */
 typedef struct mop_sweep_world {
     mop_clock clock;
     mop_counters counters;
     mop_canary canary;   /* zeroed: none */
     mop_machine machine; /* zeroed: says nothing */
+    mop_control_loop loop;
     const mop_backend *(*find_backend)(const char *id, mop_err *err);
     double peak_flops;     /* measured FMA peak of one core; 0 if unknown */
     uint64_t memory_bytes; /* available; plans may take half of it; 0: not limited */
@@ -143,7 +155,9 @@ void mop_sweep_world_release(mop_sweep_world *world); /* of a real one; once */
 typedef struct mop_sweep_outcome {
     int64_t sweep_id; /* 0 after a dry run */
     size_t n_rows, n_done, n_failed, n_skipped, n_pending;
-    uint32_t n_unsatisfied; /* done, but with an interval wider than asked for */
+    uint32_t n_unsatisfied;                 /* done, but with an interval wider than asked for */
+    uint32_t n_controls, n_controls_failed; /* rows of the plan and controls are counted apart */
+    double aa_floor;                        /* NAN: unknown */
     uint64_t elapsed_ns;
     uint64_t estimate_ns; /* dry run: the whole sweep; 0 if unknown */
     bool is_resumed;

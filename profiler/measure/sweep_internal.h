@@ -3,13 +3,16 @@
 #define PROFILER_MEASURE_SWEEP_INTERNAL_H
 
 #include "profiler/base/str.h"
+#include "profiler/measure/cold.h"
 #include "profiler/measure/protocol.h"
 #include "profiler/measure/sweep.h"
 #include "variants/variant.h"
 
+#define MOP_NO_ROW SIZE_MAX
+
 /* One open handle: a back end with a number of threads. */
 typedef struct sweep_device {
-    const mop_backend *backend;
+    const mop_backend *backend; /* NULL: the host, which runs nothing but loops of controls.h */
     mop_device *handle;
     mop_device_info info;
     int64_t id; /* row in the store */
@@ -29,14 +32,25 @@ typedef struct sweep_network {
 /* The private half of a row. */
 typedef struct sweep_cell {
     sweep_device *device;
-    sweep_network *network;
-    mop_plan *plan; /* NULL: not to be measured */
+    sweep_network *network; /* NULL: a loop of controls.h */
+    size_t against;         /* row that its ratio is taken to: the baseline's in the same setting,
+                               what a control is held against, itself; MOP_NO_ROW: none */
+    mop_cold *cold;         /* what empties the caches before a run; NULL: hot */
+    const mop_control_loop *loop; /* with its rounds; NULL: a network */
+    int64_t rounds;
+    mop_plan *plan; /* NULL: not to be measured (a loop has none) */
     float *out;
     bool has_run; /* out holds the output of the latest run */
     struct sweep *owner;
     uint32_t row; /* index of the row */
     char device_name[128];
 } sweep_cell;
+
+/* Samples that controls are judged by. */
+typedef struct mop_sweep_samples {
+    const mop_sample_record *items;
+    size_t n;
+} mop_sweep_samples;
 
 typedef struct sweep {
     const mop_sweep_options *options;
@@ -58,9 +72,20 @@ typedef struct sweep {
     size_t n_devices;
     sweep_network *networks;
     size_t n_networks;
-    mop_sweep_row *rows; /* [n_networks * n_devices], the devices of a network together */
-    sweep_cell *cells;   /* likewise */
-    size_t n_rows;
+    /* [n_rows]: n_plain rows of the plan, those of a network together, then the controls. A
+     * network's rows are found by their cell, see mop_sweep_row_of. */
+    mop_sweep_row *rows;
+    sweep_cell *cells; /* likewise */
+    size_t n_plain, n_rows;
+
+    const char *baseline_option; /* that of options->specs that ratios are taken to */
+    char baseline[MOP_SPEC_MAX]; /* its canonical spelling */
+    sweep_device host;           /* where the loops of controls.h run */
+    mop_cold cold;               /* open if a row is cold */
+    double aa_floor;             /* NAN until the controls are judged */
+    mop_sample_record *watched;
+    size_t n_watched, cap_watched;
+    bool told_unlocked; /* the user knows that memory could not be locked */
 } sweep;
 
 /* Passes a sentence to the user. */
@@ -70,8 +95,6 @@ uint64_t mop_sweep_elapsed(const sweep *s);
 /* Tells the page what is being done with row i. Plain stores. */
 void mop_sweep_mark(mop_work_page *page, mop_work work, uint32_t row);
 bool mop_sweep_is_last_share(const sweep *s);
-/* Whether ratios are taken to network k, so that each block needs it. */
-bool mop_sweep_is_baseline(const sweep *s, size_t k);
 /* Keeps the first loss of a device, which ends this process if it is a worker. */
 void mop_sweep_lose(sweep *s, const mop_err *err);
 
@@ -79,8 +102,23 @@ void mop_sweep_lose(sweep *s, const mop_err *err);
 mop_status mop_sweep_open_devices(sweep *s, mop_err *err);
 mop_status mop_sweep_build_rows(sweep *s, mop_err *err);
 void mop_sweep_estimate(sweep *s);
+/* Row i as the plan of network n on device d, or as a loop of controls.h. */
+void mop_sweep_build_row(sweep *s, size_t i, sweep_network *n, sweep_device *d, bool cold);
+void mop_sweep_build_loop(sweep *s, size_t i, const char *name, int64_t rounds);
 mop_status mop_sweep_name_plan(sweep *s, mop_err *err);
 void mop_sweep_release(sweep *s);
+
+/* The first row of network k from row `from` on, copies for controls included; n_rows if there is
+ * no more. */
+size_t mop_sweep_row_of(const sweep *s, size_t k, size_t from);
+/* Whether ratios are taken to network k, so that each block needs it. */
+bool mop_sweep_is_baseline(const sweep *s, size_t k);
+/* Where row i's plan starts in its page (mop_plan_desc), drawn for each worker process anew. */
+size_t mop_sweep_offset(const sweep *s, uint32_t worker, size_t row);
+/* Tells the user once if the memory of a plan could not be locked. */
+void mop_sweep_tell_memory(sweep *s, const mop_plan_info *info);
+/* Outputs of what a row runs. */
+size_t mop_sweep_outputs(const sweep_cell *c);
 
 /* sweep_prepare.c: from rows to checked plans. MOP_EINTR if the user stopped it; a row that fails
  * says so in its record. */

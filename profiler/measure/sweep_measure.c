@@ -7,7 +7,7 @@
 
 #include "profiler/base/alloc.h"
 #include "profiler/base/hash.h"
-#include "profiler/measure/sweep_internal.h"
+#include "profiler/measure/controls.h"
 
 /* The passes may take this share of what preparation left; the rest is for profiled runs. */
 #define PASSES_SHARE 0.85
@@ -27,15 +27,32 @@ static mop_status run_cell(void *ctx, mop_err *err)
     sweep_cell *c = ctx;
     c->has_run = true;
     mop_sweep_mark(c->owner->part->page, MOP_WORK_RUN, c->row);
+    if (c->loop != NULL) {
+        *c->out = c->loop->run(c->loop->ctx, c->rounds);
+        return MOP_OK;
+    }
     mop_status st = c->device->backend->run(c->plan, c->network->input, c->out, NULL, err);
     if (st == MOP_ELOST)
         mop_sweep_lose(c->owner, err);
     return st;
 }
 
+static void evict_cell(void *ctx)
+{
+    mop_cold_evict(((const sweep_cell *)ctx)->cold);
+}
+
+static int64_t device_time(void *ctx)
+{
+    const sweep_cell *c = ctx;
+    uint64_t ns;
+    return c->device->backend->device_time(c->plan, &ns) ? (int64_t)ns : MOP_ABSENT;
+}
+
 static bool is_ready(const sweep *s, size_t i)
 {
-    return s->cells[i].plan != NULL && s->rows[i].record.state == MOP_PENDING;
+    bool can_run = s->cells[i].plan != NULL || s->cells[i].loop != NULL;
+    return can_run && s->rows[i].record.state == MOP_PENDING;
 }
 
 static void measuring_release(measuring *m)
@@ -43,6 +60,30 @@ static void measuring_release(measuring *m)
     free(m->row);
     free(m->subjects);
     free(m->results);
+}
+
+/* The subject of a row; MOP_NO_BASELINE where it is not measured here. */
+static uint32_t subject_of(const measuring *m, size_t row)
+{
+    for (size_t j = 0; j < m->n; j++)
+        if (m->row[j] == row)
+            return (uint32_t)j;
+    return MOP_NO_BASELINE;
+}
+
+static mop_subject describe_subject(const measuring *m, size_t i)
+{
+    sweep_cell *c = &m->s->cells[i];
+    const mop_device_info *info = &c->device->info;
+    bool has_clock = c->loop == NULL && c->device->backend->device_time != NULL;
+    return (mop_subject){.run = run_cell,
+                         .ctx = c,
+                         .measurement_id = m->s->rows[i].record.id,
+                         .is_host_single = strcmp(info->type, "cpu") == 0 && info->threads == 1,
+                         .baseline = subject_of(m, c->against),
+                         .is_control = m->s->rows[i].is_control,
+                         .evict = c->cold != NULL ? evict_cell : NULL,
+                         .device_ns = has_clock ? device_time : NULL};
 }
 
 static mop_status measuring_init(measuring *m, sweep *s, mop_err *err)
@@ -54,17 +95,11 @@ static mop_status measuring_init(measuring *m, sweep *s, mop_err *err)
     if (m->row == NULL || m->subjects == NULL || m->results == NULL)
         return MOP_ENOMEM;
     for (size_t i = 0; i < s->n_rows; i++) {
-        const mop_device_info *info = &s->cells[i].device->info;
-        if (!is_ready(s, i))
-            continue;
-        m->row[m->n] = i;
-        m->subjects[m->n++] =
-            (mop_subject){.run = run_cell,
-                          .ctx = &s->cells[i],
-                          .measurement_id = s->rows[i].record.id,
-                          .is_host_single = strcmp(info->type, "cpu") == 0 && info->threads == 1,
-                          .baseline = MOP_NO_BASELINE};
+        if (is_ready(s, i))
+            m->row[m->n++] = i;
     }
+    for (size_t j = 0; j < m->n; j++)
+        m->subjects[j] = describe_subject(m, m->row[j]);
     return MOP_OK;
 }
 
@@ -80,6 +115,9 @@ static void copy_standing(measuring *m)
         r->low_ns = x->low_ns;
         r->high_ns = x->high_ns;
         r->is_satisfied = x->is_satisfied;
+        r->ratio = x->ratio;
+        r->ratio_low = x->ratio_low;
+        r->ratio_high = x->ratio_high;
     }
 }
 
@@ -89,7 +127,8 @@ static mop_status store_pass(void *ctx, const mop_pass_record *pass, mop_err *er
     mop_pass_record mine = *pass;
     mine.worker = m->s->part->worker;
     mop_sweep_mark(m->s->part->page, MOP_WORK_OTHER, 0);
-    return m->s->sink->commit_pass(m->s->sink->ctx, m->s->sweep_id, &mine, err);
+    mop_status st = mop_controls_watch(m->s, pass, err);
+    return st == MOP_OK ? m->s->sink->commit_pass(m->s->sink->ctx, m->s->sweep_id, &mine, err) : st;
 }
 
 static void report_progress(void *ctx, uint32_t passes, uint32_t satisfied, uint64_t eta_ns)
@@ -98,7 +137,7 @@ static void report_progress(void *ctx, uint32_t passes, uint32_t satisfied, uint
     copy_standing(m);
     if (m->s->events->pass_done != NULL)
         m->s->events->pass_done(m->s->events->ctx, passes, satisfied, eta_ns, m->s->rows,
-                                m->s->n_rows);
+                                m->s->n_plain);
 }
 
 static bool ask_interrupted(void *ctx)
@@ -113,11 +152,13 @@ static void fail_record(mop_measurement_record *r, const char *why)
     (void)snprintf(r->reason, sizeof r->reason, "%s", why); /* same size as msg */
 }
 
-/* A row is done after the last share, and the baseline only after the last block. */
+/* A row is done after the last share; the baseline and the loops, which every block measures, only
+ * after the last block. */
 static bool is_concluded(const sweep *s, size_t i)
 {
-    return mop_sweep_is_last_share(s) &&
-           !(s->outcome->has_more && mop_sweep_is_baseline(s, i / s->n_devices));
+    const sweep_network *n = s->cells[i].network;
+    bool is_in_each = n == NULL || mop_sweep_is_baseline(s, (size_t)(n - s->networks));
+    return mop_sweep_is_last_share(s) && !(s->outcome->has_more && is_in_each);
 }
 
 /* What became of each row. Its output must still be the one that was checked. */
@@ -127,7 +168,7 @@ static void conclude(measuring *m)
         const sweep_cell *c = &m->s->cells[m->row[j]];
         mop_measurement_record *r = &m->s->rows[m->row[j]].record;
         const mop_subject_result *x = &m->results[j];
-        size_t bytes = c->network->n_out * sizeof *c->out;
+        size_t bytes = mop_sweep_outputs(c) * sizeof *c->out;
         r->stop = x->stop;
         if (x->failure.code != MOP_OK)
             fail_record(r, x->failure.msg);
@@ -136,7 +177,8 @@ static void conclude(measuring *m)
         else if (is_concluded(m->s, m->row[j]) && x->stop != MOP_STOP_INTERRUPT &&
                  x->stop != MOP_STOP_NONE)
             r->state = MOP_DONE;
-        m->s->outcome->n_unsatisfied += r->state == MOP_DONE && !x->is_satisfied;
+        m->s->outcome->n_unsatisfied +=
+            r->state == MOP_DONE && !x->is_satisfied && !m->s->rows[m->row[j]].is_control;
     }
 }
 
@@ -247,7 +289,7 @@ mop_status mop_sweep_profile(sweep *s, mop_err *err)
         uint64_t now = mop_sweep_elapsed(s);
         if (round > 0 && now + (now - began) / round > s->budget_ns)
             break;
-        for (size_t i = 0; i < s->n_rows && st == MOP_OK && !mop_sweep_interrupted(s); i++) {
+        for (size_t i = 0; i < s->n_plain && st == MOP_OK && !mop_sweep_interrupted(s); i++) {
             if (s->cells[i].plan != NULL && s->rows[i].record.state == MOP_DONE)
                 st = profile_row(s, i, round, ns, stored, err);
         }

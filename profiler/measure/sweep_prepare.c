@@ -49,8 +49,8 @@ static bool is_wanted_row(const sweep *s, size_t i)
 
 static bool is_wanted(const sweep *s, size_t k)
 {
-    for (size_t d = 0; d < s->n_devices; d++) {
-        if (is_wanted_row(s, k * s->n_devices + d))
+    for (size_t i = mop_sweep_row_of(s, k, 0); i < s->n_rows; i = mop_sweep_row_of(s, k, i + 1)) {
+        if (is_wanted_row(s, i))
             return true;
     }
     return false;
@@ -58,8 +58,7 @@ static bool is_wanted(const sweep *s, size_t k)
 
 static bool needs_reference(const sweep *s, size_t k)
 {
-    for (size_t d = 0; d < s->n_devices; d++) {
-        size_t i = k * s->n_devices + d;
+    for (size_t i = mop_sweep_row_of(s, k, 0); i < s->n_rows; i = mop_sweep_row_of(s, k, i + 1)) {
         if (is_wanted_row(s, i) && !is_trusted(s, i))
             return true;
     }
@@ -117,8 +116,10 @@ static mop_status repeat_row(const sweep_cell *c, const mop_sweep_row *r, mop_er
 static bool holds_others(const sweep *s, size_t k)
 {
     for (size_t i = 0; i < s->n_rows; i++) {
-        size_t of = i / s->n_devices;
-        if (s->cells[i].plan != NULL && of != k && !mop_sweep_is_baseline(s, of))
+        if (s->cells[i].plan == NULL)
+            continue;
+        size_t of = (size_t)(s->cells[i].network - s->networks);
+        if (of != k && !mop_sweep_is_baseline(s, of))
             return true;
     }
     return false;
@@ -152,7 +153,7 @@ static mop_status plan_row(preparing *p, size_t i, mop_err *err)
     sweep *s = p->s;
     sweep_cell *c = &s->cells[i];
     mop_sweep_row *r = &s->rows[i];
-    const mop_plan_desc desc = {.keep_all = false};
+    const mop_plan_desc desc = {.offset = mop_sweep_offset(s, s->part->worker, i)};
     const mop_backend *b = c->device->backend;
     uint64_t began = mop_now_ns(&s->world->clock);
     mop_plan_info info;
@@ -162,6 +163,7 @@ static mop_status plan_row(preparing *p, size_t i, mop_err *err)
     b->plan_info(c->plan, &info);
     if (!fits_memory(p, r, &info))
         return MOP_OK;
+    mop_sweep_tell_memory(s, &info);
     c->out = mop_calloc(c->network->n_out, sizeof *c->out, err);
     if (c->out == NULL)
         return MOP_ENOMEM;
@@ -208,8 +210,9 @@ static void take_back(preparing *p)
 {
     sweep *s = p->s;
     sweep_network *n = &s->networks[p->k];
-    for (size_t d = 0; d < s->n_devices; d++) {
-        sweep_cell *c = &s->cells[p->k * s->n_devices + d];
+    for (size_t i = mop_sweep_row_of(s, p->k, 0); i < s->n_rows;
+         i = mop_sweep_row_of(s, p->k, i + 1)) {
+        sweep_cell *c = &s->cells[i];
         mop_plan_info info;
         if (c->plan == NULL)
             continue;
@@ -230,8 +233,8 @@ static bool prepare_network(sweep *s, size_t k)
     mop_err err = {0};
     mop_status st = MOP_OK;
     bool is_new = true;
-    for (size_t d = 0; d < s->n_devices && !p.is_full && s->lost.code == MOP_OK; d++) {
-        size_t i = k * s->n_devices + d;
+    for (size_t i = mop_sweep_row_of(s, k, 0);
+         i < s->n_rows && !p.is_full && s->lost.code == MOP_OK; i = mop_sweep_row_of(s, k, i + 1)) {
         if (!is_wanted_row(s, i))
             continue;
         mop_sweep_mark(s->part->page, MOP_WORK_PREPARE, (uint32_t)i);
@@ -242,8 +245,8 @@ static bool prepare_network(sweep *s, size_t k)
             prepare_row(&p, i);
         else
             fail_row(&s->rows[i], err.msg);
-        if (s->events->prepared != NULL && !p.is_full)
-            s->events->prepared(s->events->ctx, &s->rows[i], i, s->n_rows);
+        if (s->events->prepared != NULL && !p.is_full && !s->rows[i].is_control)
+            s->events->prepared(s->events->ctx, &s->rows[i], i, s->n_plain);
     }
     if (s->lost.code == MOP_OK) /* the row that lost its device stays named */
         mop_sweep_mark(s->part->page, MOP_WORK_OTHER, 0);

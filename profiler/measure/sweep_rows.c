@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "profiler/base/alloc.h"
 #include "profiler/base/hash.h"
-#include "profiler/measure/sweep_internal.h"
+#include "profiler/base/rng.h"
+#include "profiler/engine/cpu_info.h"
+#include "profiler/measure/controls.h"
 
 /* Shares of one core's peak that the guess before a sweep assumes: the speed bars of this project's
  * first version, not a measurement. */
@@ -45,6 +48,32 @@ static mop_status open_backend(sweep *s, const mop_backend *backend, mop_err *er
     return MOP_OK;
 }
 
+/* Its caches, and its threads, are those of this machine's processors. */
+static bool is_on_host(const sweep_device *d)
+{
+    return strcmp(d->info.type, "cpu") == 0 || d->info.is_software;
+}
+
+/* Threads that must take turns say more about the scheduler than about a network. */
+static void tell_threads(const sweep *s)
+{
+    cpu_set_t set;
+    int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? mop_cpu_cores("", &set) : 0;
+    double quota = mop_cpu_quota("");
+    int most = 0;
+    for (size_t i = 0; i < s->n_devices; i++) {
+        bool is_here = is_on_host(&s->devices[i]); /* its threads are the host's */
+        most = is_here && s->devices[i].info.threads > most ? s->devices[i].info.threads : most;
+    }
+    if (cores > 0 && most > cores)
+        mop_sweep_note(s, "%d threads share the %d physical cores that this process may use", most,
+                       cores);
+    if (quota > 0 && most > quota)
+        mop_sweep_note(s,
+                       "the control group's quota is %.2f processors: %d threads will be throttled",
+                       quota, most);
+}
+
 mop_status mop_sweep_open_devices(sweep *s, mop_err *err)
 {
     const mop_sweep_options *o = s->options;
@@ -63,8 +92,10 @@ mop_status mop_sweep_open_devices(sweep *s, mop_err *err)
         else if (st != MOP_OK)
             return mop_fail(err, st, "%s", why.msg);
     }
-    return s->n_devices > 0 ? MOP_OK
-                            : mop_fail(err, MOP_ENODEV, "no back end has a device on this machine");
+    if (s->n_devices == 0)
+        return mop_fail(err, MOP_ENODEV, "no back end has a device on this machine");
+    tell_threads(s);
+    return MOP_OK;
 }
 
 static mop_status build_network(sweep_network *n, const char *text, int32_t batch, mop_err *err)
@@ -83,34 +114,39 @@ static mop_status build_network(sweep_network *n, const char *text, int32_t batc
     return MOP_OK;
 }
 
-static void build_row(sweep *s, size_t i)
+static bool is_cold(const mop_sweep_options *o, size_t mode)
 {
-    sweep_network *n = &s->networks[i / s->n_devices];
-    sweep_device *d = &s->devices[i % s->n_devices];
+    return o->n_caches > 0 && strcmp(o->caches[mode], "cold") == 0;
+}
+
+static size_t n_modes(const mop_sweep_options *o)
+{
+    return o->n_caches > 0 ? o->n_caches : 1;
+}
+
+/* What is the same for all rows. */
+static void start_row(sweep *s, size_t i, sweep_device *d)
+{
     sweep_cell *c = &s->cells[i];
     mop_sweep_row *r = &s->rows[i];
-    *c = (sweep_cell){.device = d, .network = n};
+    *c = (sweep_cell){.device = d, .against = MOP_NO_ROW};
     (void)snprintf(c->device_name, sizeof c->device_name, "%s", d->info.name); /* same size */
-    *r = (mop_sweep_row){.variant = n->spec.text,
-                         .family = n->spec.family,
-                         .form = mop_form_name(n->spec.form),
-                         .backend = d->backend->id,
+    *r = (mop_sweep_row){.backend = d->backend != NULL ? d->backend->id : "host",
                          .device = c->device_name,
                          .is_software = d->info.is_software,
                          .threads = d->info.threads,
-                         .batch = n->batch,
-                         .params = n->counts.params,
-                         .macs = n->counts.macs,
-                         .flops = n->counts.flops,
-                         .activations = n->counts.activations,
+                         .batch = 1,
                          .peak_flops = s->world->peak_flops,
                          .median_ns = (double)NAN,
                          .low_ns = (double)NAN,
-                         .high_ns = (double)NAN};
+                         .high_ns = (double)NAN,
+                         .ratio = (double)NAN,
+                         .ratio_low = (double)NAN,
+                         .ratio_high = (double)NAN};
     r->record = (mop_measurement_record){.dtype = "fp32",
                                          .cache = "hot",
                                          .threads = d->info.threads,
-                                         .batch = n->batch,
+                                         .batch = 1,
                                          .state = MOP_PENDING,
                                          .error = (double)NAN,
                                          .error_bound = (double)NAN,
@@ -123,29 +159,205 @@ static void build_row(sweep *s, size_t i)
                                          .layer_residual = (double)NAN};
 }
 
-mop_status mop_sweep_build_rows(sweep *s, mop_err *err)
+void mop_sweep_build_row(sweep *s, size_t i, sweep_network *n, sweep_device *d, bool cold)
+{
+    sweep_cell *c = &s->cells[i];
+    mop_sweep_row *r = &s->rows[i];
+    start_row(s, i, d);
+    c->network = n;
+    c->cold = cold ? &s->cold : NULL;
+    r->variant = n->spec.text;
+    r->family = n->spec.family;
+    r->form = mop_form_name(n->spec.form);
+    r->batch = r->record.batch = n->batch;
+    r->params = n->counts.params;
+    r->macs = n->counts.macs;
+    r->flops = n->counts.flops;
+    r->activations = n->counts.activations;
+    (void)snprintf(r->record.cache, sizeof r->record.cache, "%s", cold ? "cold" : "hot"); /* fits */
+    if (!cold || is_on_host(d))
+        return;
+    r->record.state = MOP_SKIPPED;
+    (void)snprintf(r->record.reason, sizeof r->record.reason,
+                   "the caches of %s device \"%.80s\" cannot be emptied from outside", r->backend,
+                   d->info.name); /* fits */
+}
+
+void mop_sweep_build_loop(sweep *s, size_t i, const char *name, int64_t rounds)
+{
+    sweep_cell *c = &s->cells[i];
+    mop_sweep_row *r = &s->rows[i];
+    start_row(s, i, &s->host);
+    c->loop = &s->world->loop;
+    c->rounds = rounds;
+    r->variant = name;
+    r->family = r->form = "control";
+    r->is_control = true;
+    r->flops = (int64_t)(s->world->loop.flops_per_round * (double)rounds);
+    r->macs = r->flops / 2;
+}
+
+/* Rows of a network stand together: devices, and for each of them its cache modes. */
+static void build_rows(sweep *s)
 {
     const mop_sweep_options *o = s->options;
-    size_t n = 0;
-    if (!mop_mul_size(o->n_specs, o->n_batches, &s->n_networks) || s->n_networks == 0 ||
-        !mop_mul_size(s->n_networks, s->n_devices, &s->n_rows) || s->n_rows > UINT32_MAX)
-        return mop_fail(err, MOP_EINVAL,
-                        "a sweep needs at least one variant and batch size and at most 2^32 rows");
-    s->networks = mop_calloc(s->n_networks, sizeof *s->networks, err);
-    s->rows = mop_calloc(s->n_rows, sizeof *s->rows, err);
-    s->cells = mop_calloc(s->n_rows, sizeof *s->cells, err);
-    if (s->networks == NULL || s->rows == NULL || s->cells == NULL)
-        return MOP_ENOMEM;
-    for (size_t i = 0; i < o->n_specs; i++) {
-        for (size_t b = 0; b < o->n_batches; b++) {
-            mop_status st = build_network(&s->networks[n++], o->specs[i], o->batches[b], err);
-            if (st != MOP_OK)
-                return st;
+    size_t modes = n_modes(o);
+    for (size_t i = 0; i < s->n_plain; i++) {
+        size_t d = i / modes % s->n_devices;
+        mop_sweep_build_row(s, i, &s->networks[i / modes / s->n_devices], &s->devices[d],
+                            is_cold(o, i % modes));
+    }
+    for (size_t i = 0; i < s->n_plain; i++) {
+        for (size_t j = 0; j < s->n_plain && s->cells[i].against == MOP_NO_ROW; j++) {
+            const sweep_cell *a = &s->cells[i], *b = &s->cells[j];
+            size_t k = (size_t)(b->network - s->networks);
+            if (a->device == b->device && a->network->batch == b->network->batch &&
+                a->cold == b->cold && mop_sweep_is_baseline(s, k))
+                s->cells[i].against = j;
         }
     }
-    for (size_t i = 0; i < s->n_rows; i++)
-        build_row(s, i);
+}
+
+static mop_status choose_baseline(sweep *s, mop_err *err)
+{
+    const mop_sweep_options *o = s->options;
+    const char *wanted = o->baseline != NULL ? o->baseline : "mobileone-s0";
+    mop_spec spec;
+    for (size_t i = 0; i < o->n_specs && s->baseline_option == NULL; i++)
+        s->baseline_option = strcmp(o->specs[i], wanted) == 0 ? o->specs[i] : NULL;
+    if (s->baseline_option == NULL && o->baseline != NULL)
+        return mop_fail(err, MOP_EINVAL, "the baseline '%.80s' is not among the variants",
+                        o->baseline);
+    if (s->baseline_option == NULL && o->n_specs > 0)
+        s->baseline_option = o->specs[0];
+    if (s->baseline_option == NULL)
+        return MOP_OK; /* an empty plan is refused by name later */
+    mop_status st = mop_spec_parse(s->baseline_option, &spec, err);
+    if (st == MOP_OK)
+        memcpy(s->baseline, spec.text, sizeof s->baseline); /* same size */
+    return st;
+}
+
+/* Checks what was asked for of modes, shards and baseline, and chooses the baseline. */
+static mop_status settle_options(sweep *s, mop_err *err)
+{
+    const mop_sweep_options *o = s->options;
+    for (size_t i = 0; i < o->n_caches; i++) {
+        if (strcmp(o->caches[i], "hot") != 0 && strcmp(o->caches[i], "cold") != 0)
+            return mop_fail(err, MOP_EINVAL, "there is no cache mode '%s', only hot and cold",
+                            o->caches[i]);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(o->caches[i], o->caches[j]) == 0)
+                return mop_fail(err, MOP_EINVAL, "cache mode '%s' is asked for twice",
+                                o->caches[i]);
+    }
+    if (o->shards > 0 && (o->shard < 1 || o->shard > o->shards))
+        return mop_fail(err, MOP_EINVAL, "there is no shard %" PRIu32 " of %" PRIu32, o->shard,
+                        o->shards);
+    return choose_baseline(s, err);
+}
+
+static bool is_of_shard(const sweep *s, size_t network, const char *spec)
+{
+    const mop_sweep_options *o = s->options;
+    return o->shards == 0 || network % o->shards == o->shard - 1 ||
+           strcmp(spec, s->baseline_option) == 0;
+}
+
+static mop_status build_networks(sweep *s, mop_err *err)
+{
+    const mop_sweep_options *o = s->options;
+    size_t most;
+    if (!mop_mul_size(o->n_specs, o->n_batches, &most) || most == 0)
+        return mop_fail(err, MOP_EINVAL, "a sweep needs at least one variant and batch size");
+    s->networks = mop_calloc(most, sizeof *s->networks, err);
+    if (s->networks == NULL)
+        return MOP_ENOMEM;
+    for (size_t i = 0; i < most; i++) {
+        const char *spec = o->specs[i / o->n_batches];
+        if (!is_of_shard(s, i, spec))
+            continue;
+        mop_status st =
+            build_network(&s->networks[s->n_networks++], spec, o->batches[i % o->n_batches], err);
+        if (st != MOP_OK)
+            return st;
+    }
     return MOP_OK;
+}
+
+/* One sentence for each device whose cold rows are skipped. */
+static void tell_skipped(const sweep *s)
+{
+    size_t modes = n_modes(s->options);
+    for (size_t i = 0; i < s->n_devices * modes; i++)
+        if (s->rows[i].record.state == MOP_SKIPPED)
+            mop_sweep_note(s, "cold rows are skipped: %s", s->rows[i].record.reason);
+}
+
+mop_status mop_sweep_build_rows(sweep *s, mop_err *err)
+{
+    mop_status st = settle_options(s, err);
+    bool any_cold = false;
+    if (st == MOP_OK)
+        st = build_networks(s, err);
+    if (st != MOP_OK)
+        return st;
+    if (!mop_mul_size(s->n_networks, s->n_devices, &s->n_plain) ||
+        !mop_mul_size(s->n_plain, n_modes(s->options), &s->n_plain) || s->n_plain > UINT32_MAX / 2)
+        return mop_fail(err, MOP_EINVAL, "a sweep has at most 2^31 rows");
+    s->n_rows = s->n_plain + mop_controls_count(s);
+    s->rows = mop_calloc(s->n_rows, sizeof *s->rows, err);
+    s->cells = mop_calloc(s->n_rows, sizeof *s->cells, err);
+    if (s->rows == NULL || s->cells == NULL)
+        return MOP_ENOMEM;
+    build_rows(s);
+    mop_controls_build(s);
+    tell_skipped(s);
+    for (size_t i = 0; i < s->n_rows; i++)
+        any_cold = any_cold || (s->cells[i].cold != NULL && s->rows[i].record.state == MOP_PENDING);
+    return any_cold && !s->options->dry_run
+               ? mop_cold_open(&s->cold, mop_cold_size(mop_cpu_last_cache()), err)
+               : MOP_OK;
+}
+
+size_t mop_sweep_row_of(const sweep *s, size_t k, size_t from)
+{
+    while (from < s->n_rows && s->cells[from].network != &s->networks[k])
+        from++;
+    return from;
+}
+
+bool mop_sweep_is_baseline(const sweep *s, size_t k)
+{
+    return strcmp(s->networks[k].spec.text, s->baseline) == 0;
+}
+
+size_t mop_sweep_offset(const sweep *s, uint32_t worker, size_t row)
+{
+    mop_rng rng;
+    mop_rng_init(&rng, mop_hash_u64(s->options->seed, worker), row);
+    return (size_t)mop_rng_below(&rng, MOP_PLAN_OFFSETS / MOP_ALIGN) * MOP_ALIGN;
+}
+
+void mop_sweep_tell_memory(sweep *s, const mop_plan_info *info)
+{
+    struct rlimit limit = {0};
+    if (!info->is_lock_refused || s->told_unlocked)
+        return;
+    s->told_unlocked = true;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        mop_sweep_note(
+            s,
+            "not all memory of the plans could be locked (RLIMIT_MEMLOCK is %ju KiB, see "
+            "ulimit -l): under memory pressure page faults will flag samples",
+            (uintmax_t)limit.rlim_cur >> 10);
+    else
+        mop_sweep_note(s, "not all memory of the plans could be locked");
+}
+
+size_t mop_sweep_outputs(const sweep_cell *c)
+{
+    return c->network != NULL ? c->network->n_out : 1;
 }
 
 void mop_sweep_estimate(sweep *s)
@@ -163,14 +375,16 @@ void mop_sweep_estimate(sweep *s)
         if (share > 0)
             r->estimate_ns = 2e9 * (double)r->macs / (s->world->peak_flops * share * threads);
         total += r->estimate_ns * s->protocol.min_passes * (s->protocol.runs_per_visit + 1);
-        total += 1e9 * (double)r->macs / GUESSED_REFERENCE_RATE;
+        if (!r->is_control)
+            total += 1e9 * (double)r->macs / GUESSED_REFERENCE_RATE;
     }
     if (total > (double)s->budget_ns)
         total = (double)s->budget_ns;
     s->outcome->estimate_ns = (uint64_t)total;
 }
 
-/* Everything that decides what is measured, and nothing that decides how long. */
+/* Everything that decides what is measured, and nothing that decides how long. The text is that of
+ * the whole plan, the hash that of this part of it. */
 mop_status mop_sweep_name_plan(sweep *s, mop_err *err)
 {
     const mop_sweep_options *o = s->options;
@@ -183,11 +397,16 @@ mop_status mop_sweep_name_plan(sweep *s, mop_err *err)
     for (size_t i = 0; i < s->n_devices; i++)
         mop_str_addf(t, "%s%s/%d/%s", i > 0 ? "," : "", s->devices[i].backend->id,
                      s->devices[i].info.threads, s->devices[i].info.uuid);
-    mop_str_add(t, ";variants=");
+    mop_str_add(t, ";cache=");
+    for (size_t i = 0; i < n_modes(o); i++)
+        mop_str_addf(t, "%s%s", i > 0 ? "," : "", is_cold(o, i) ? "cold" : "hot");
+    mop_str_addf(t, ";baseline=%s;variants=", s->baseline);
     for (size_t i = 0; i < o->n_specs; i++)
         mop_str_addf(t, "%s%s", i > 0 ? "," : "", o->specs[i]);
     mop_str_add(t, ";");
     s->plan_hash = mop_hash(MOP_HASH_INIT, mop_str_get(t), t->len);
+    if (o->shards > 0)
+        s->plan_hash = mop_hash_u64(mop_hash_u64(s->plan_hash, o->shard), o->shards);
     return mop_str_status(t, err);
 }
 
@@ -208,6 +427,8 @@ void mop_sweep_release(sweep *s)
     free(s->rows);
     free(s->networks);
     free(s->devices);
+    mop_cold_release(&s->cold);
+    free(s->watched);
     free(s->history.measurements);
     free(s->history.samples);
     mop_str_release(&s->plan_text);

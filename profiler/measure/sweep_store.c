@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "profiler/base/alloc.h"
+#include "profiler/base/hash.h"
 #include "profiler/measure/sweep_internal.h"
 
 static void copy(char *dst, size_t size, const char *src)
@@ -13,22 +14,28 @@ static void copy(char *dst, size_t size, const char *src)
     (void)snprintf(dst, size, "%s", src); /* cut to the record's field */
 }
 
+static mop_status put_device(sweep *s, sweep_device *d, mop_err *err)
+{
+    bool is_host = d->backend == NULL;
+    mop_device_record r = {.is_software = d->info.is_software,
+                           .peak_flops = is_host ? 0 : s->world->peak_flops};
+    copy(r.backend, sizeof r.backend, is_host ? "host" : d->backend->id);
+    copy(r.name, sizeof r.name, d->info.name);
+    copy(r.type, sizeof r.type, d->info.type);
+    copy(r.driver, sizeof r.driver, d->info.driver);
+    copy(r.uuid, sizeof r.uuid, d->info.uuid);
+    copy(r.isa, sizeof r.isa, d->info.isa);
+    copy(r.fingerprint, sizeof r.fingerprint, s->world->fingerprint);
+    return s->sink->put_device(s->sink->ctx, &r, &d->id, err);
+}
+
 static mop_status put_devices(sweep *s, mop_err *err)
 {
     mop_status st = MOP_OK;
-    for (size_t i = 0; i < s->n_devices && st == MOP_OK; i++) {
-        sweep_device *d = &s->devices[i];
-        mop_device_record r = {.is_software = d->info.is_software,
-                               .peak_flops = s->world->peak_flops};
-        copy(r.backend, sizeof r.backend, d->backend->id);
-        copy(r.name, sizeof r.name, d->info.name);
-        copy(r.type, sizeof r.type, d->info.type);
-        copy(r.driver, sizeof r.driver, d->info.driver);
-        copy(r.uuid, sizeof r.uuid, d->info.uuid);
-        copy(r.isa, sizeof r.isa, d->info.isa);
-        copy(r.fingerprint, sizeof r.fingerprint, s->world->fingerprint);
-        st = s->sink->put_device(s->sink->ctx, &r, &d->id, err);
-    }
+    for (size_t i = 0; i < s->n_devices && st == MOP_OK; i++)
+        st = put_device(s, &s->devices[i], err);
+    if (st == MOP_OK && s->n_rows > s->n_plain)
+        st = put_device(s, &s->host, err);
     return st;
 }
 
@@ -86,6 +93,19 @@ static mop_status describe_model(const sweep_cell *c, mop_model_record *r,
     return MOP_OK;
 }
 
+/* A loop of controls.h is a network of one operator without weights. */
+static mop_status put_loop(sweep *s, const mop_sweep_row *row, int64_t *id, mop_err *err)
+{
+    mop_model_record r = {
+        .batch = row->batch, .macs = row->macs, .flops = row->flops, .ops = 1, .depth = 1};
+    copy(r.variant, sizeof r.variant, row->variant);
+    copy(r.family, sizeof r.family, row->family);
+    copy(r.form, sizeof r.form, row->form);
+    r.graph_hash =
+        mop_hash_u64(mop_hash(MOP_HASH_INIT, r.variant, strlen(r.variant)), (uint64_t)row->macs);
+    return s->sink->put_model(s->sink->ctx, &r, NULL, 0, id, err);
+}
+
 static mop_status put_model(sweep *s, const sweep_cell *c, int64_t *id, mop_err *err)
 {
     mop_model_record r;
@@ -105,7 +125,8 @@ static mop_status put_rows(sweep *s, mop_err *err)
     for (size_t i = 0; i < s->n_rows && st == MOP_OK; i++) {
         mop_measurement_record *r = &s->rows[i].record;
         r->device_id = s->cells[i].device->id;
-        st = put_model(s, &s->cells[i], &r->model_id, err);
+        st = s->cells[i].network != NULL ? put_model(s, &s->cells[i], &r->model_id, err)
+                                         : put_loop(s, &s->rows[i], &r->model_id, err);
         if (st == MOP_OK)
             st = s->sink->put_measurement(s->sink->ctx, s->sweep_id, r, err);
     }
@@ -127,12 +148,13 @@ mop_status mop_sweep_store_plan(sweep *s, mop_err *err)
     mop_sweep_record r = {.seed = s->options->seed,
                           .plan_hash = s->plan_hash,
                           .kind = "sweep",
-                          .shard = 1,
-                          .shards = 1,
+                          .shard = s->options->shards > 0 ? (int32_t)s->options->shard : 1,
+                          .shards = s->options->shards > 0 ? (int32_t)s->options->shards : 1,
                           .aa_floor = (double)NAN};
     copy(r.started_utc, sizeof r.started_utc, s->options->started_utc);
     copy(r.plan_text, sizeof r.plan_text, mop_str_get(&s->plan_text));
     copy(r.build_id, sizeof r.build_id, s->options->build_id);
+    copy(r.baseline, sizeof r.baseline, s->baseline);
     describe_protocol(s, &r);
     mop_status st = s->sink->begin_plan(s->sink->ctx, &r, &s->sweep_id, err);
     if (st != MOP_OK)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profiler/measure/controls.h"
 #include "variants/passes.h"
 
 static const char *const specs[] = {"mobilenetv2-1.0@32x32", "mobilenetv2-1.0@33x32"};
@@ -28,6 +29,18 @@ static void no_counts(void *ctx, mop_counts *out)
     (void)ctx;
     *out = (mop_counts){MOP_ABSENT, MOP_ABSENT, MOP_ABSENT, MOP_ABSENT,
                         MOP_ABSENT, MOP_ABSENT, MOP_ABSENT};
+}
+
+static float bench_loop(void *ctx, int64_t rounds)
+{
+    bench *b = ctx;
+    double ns = 2.0 * (double)rounds;
+    if (rounds == MOP_CONTROL_ROUNDS / 50 * 51)
+        ns *= b->stretch_102;
+    if (rounds == MOP_CONTROL_ROUNDS * 20)
+        ns *= b->stretch_x20;
+    b->now_ns += (uint64_t)ns;
+    return 1.5f + (b->loop_drifts ? (float)b->loops++ : 0);
 }
 
 static void on_note(void *ctx, const char *sentence)
@@ -84,6 +97,7 @@ bench *bench_new(void)
     assert_non_null(b);
     fake = (fake_config){.now_ns = &b->now_ns, .run_ns = 2000000};
     fake_sink_init(&b->store);
+    b->stretch_102 = b->stretch_x20 = 1;
     b->world = (mop_sweep_world){.clock = {.now_ns = bench_now, .ctx = b},
                                  .counters = {.read = no_counts},
                                  .find_backend = fake_backend_find,
@@ -114,6 +128,9 @@ bench *bench_new(void)
 
 mop_status bench_run(bench *b)
 {
+    b->world.loop = (mop_control_loop){0};
+    if (b->has_controls)
+        b->world.loop = (mop_control_loop){.run = bench_loop, .ctx = b, .flops_per_round = 100};
     b->err = (mop_err){0};
     b->polls = 0;
     b->n_planned = 0;

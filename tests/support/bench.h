@@ -18,7 +18,11 @@ typedef struct bench {
     int polls, stop_at_poll;  /* the user stops at this call of interrupted(); 0: never */
     uint32_t stop_after_pass; /* or after this pass */
     bool is_stopped;
-    char notes[1024];
+    bool has_controls; /* false: the world has no loop for them. A loop takes 2 ns a round, */
+    double stretch_102, stretch_x20; /* the one of 1.02 times the rounds and the one of 20 times */
+    bool loop_drifts;                /* this much more; its sum is never the same twice */
+    int loops;
+    char notes[2048];
     size_t n_planned, n_prepared, n_passes, n_finished;
     mop_sweep_row last[FAKE_ROWS]; /* as the latest pass_done or finished showed them */
 } bench;
