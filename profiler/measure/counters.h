@@ -35,8 +35,9 @@ typedef struct mop_counters {
  * since refresh keeps the delay it had when it was read last, so a total never falls between two
  * refreshes. read is for the thread that opened.
  *
- * A reading is outside of the stamps and costs 1.3 us (read), 2.5 us + 0.6 us a thread (read_all):
- * `build/release/tests/measure/test_counters` prints it. MOP_ENOMEM. */
+ * A reading is outside of the stamps. It took 2.3 us (read) and 2.7 us + 1.1 us for each further
+ * thread (read_all) on a 2-CPU virtual machine; tests/measure/test_counters prints it. MOP_ENOMEM.
+ */
 mop_status mop_counters_open(mop_counters *out, mop_err *err);
 void mop_counters_close(mop_counters *counters); /* a zeroed one is fine */
 

@@ -6,10 +6,14 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <time.h>
 
 #include "db/record.h"
+#include "profiler/base/clock.h"
 #include "profiler/measure/counters.h"
 
 static const mop_counts still = {1000000, 5, 6, 7, 8, 1, 9};
@@ -153,6 +157,67 @@ static void real_counters_tell_sleeping_from_working(void **state)
     mop_counters_close(&c);
 }
 
+static void *spin(void *stop)
+{
+    const atomic_bool *is_over = stop;
+    while (!atomic_load(is_over))
+        ;
+    return NULL;
+}
+
+static double mean_cost_us(const mop_counters *c, void (*read)(void *, mop_counts *))
+{
+    enum { TIMES = 2000 };
+    mop_clock clock = mop_clock_real();
+    mop_counts x;
+    uint64_t began = mop_now_ns(&clock);
+    for (int i = 0; i < TIMES; i++)
+        read(c->ctx, &x);
+    return (double)(mop_now_ns(&clock) - began) / TIMES / 1e3;
+}
+
+/* Two threads on one CPU: each waits while the other runs, whatever else the machine does. */
+static void the_process_waits_when_any_of_its_threads_does(void **state)
+{
+    mop_counters c = open_counters();
+    mop_counts before, after, later;
+    cpu_set_t all, one;
+    pthread_t other;
+    atomic_bool is_over = false;
+    int cpu = sched_getcpu();
+    (void)state;
+    c.read_all(c.ctx, &before);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)(cpu >= 0 ? cpu : 0), &one);
+    if (before.run_delay_ns == MOP_ABSENT || before.cpu_ns == MOP_ABSENT ||
+        sched_getaffinity(0, sizeof all, &all) != 0 ||
+        sched_setaffinity(0, sizeof one, &one) != 0) {
+        mop_counters_close(&c);
+        print_message("skip: no schedstat here, or this process cannot be pinned\n");
+        skip();
+    }
+    print_message("a reading takes %.1f us, one of the process with one thread %.1f us\n",
+                  mean_cost_us(&c, c.read), mean_cost_us(&c, c.read_all));
+    assert_int_equal(pthread_create(&other, NULL, spin, &is_over), 0); /* on the same CPU */
+    c.refresh(c.ctx);
+    c.read_all(c.ctx, &before);
+    do {
+        c.read_all(c.ctx, &after);
+    } while (mop_count_delta(before.cpu_ns, after.cpu_ns) < 60000000);
+    atomic_store(&is_over, true);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    c.read_all(c.ctx, &later);
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+    mop_counters_close(&c);
+
+    int64_t delay = mop_count_delta(before.run_delay_ns, after.run_delay_ns);
+    assert_true(delay > 10000000); /* of 60 ms of CPU time, half is the other's */
+    assert_int_equal(mop_counts_flags(&before, &after, 60000000, false) & MOP_FLAG_PREEMPTED,
+                     MOP_FLAG_PREEMPTED);
+    /* the thread has ended, what it waited is not forgotten */
+    assert_true(later.run_delay_ns >= after.run_delay_ns);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +230,7 @@ int main(void)
         cmocka_unit_test(an_absent_counter_has_no_difference_and_no_flag),
         cmocka_unit_test(real_counters_see_the_first_touch_of_a_page),
         cmocka_unit_test(real_counters_tell_sleeping_from_working),
+        cmocka_unit_test(the_process_waits_when_any_of_its_threads_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
