@@ -213,6 +213,8 @@ static double passes_left(const mop_standing *s, uint32_t i)
     double need = fmax(p->min_passes, r->passes * over * over); /* of a NAN the first */
     if (r->n_clean > 0)
         need = fmax(need, (double)r->passes * p->min_clean / r->n_clean);
+    else if (r->passes > 0) /* nothing is clean so far: no end can be seen */
+        need = p->max_passes;
     return fmax(1, fmin(need, p->max_passes) - r->passes);
 }
 

@@ -253,6 +253,19 @@ static void clean_samples_that_are_rare_ask_for_more_passes(void **state)
     free(w);
 }
 
+static void where_nothing_is_clean_the_most_passes_are_shared(void **state)
+{
+    lab *w = new_lab(1);
+    (void)state;
+    for (uint32_t pass = 0; pass < 20; pass++)
+        for (uint32_t run = 1; run <= 3; run++)
+            lab_script(w, (lab_event){0, pass, run + (pass == 0), LAB_FAULT, 1});
+    assert_int_equal(go_on(w, 0, 3), MOP_OK);
+    assert_int_equal(w->n_passes, 20);
+    assert_int_equal(w->results[0].n_clean, 0);
+    free(w);
+}
+
 static void a_share_has_its_part_of_the_time(void **state)
 {
     lab *w = new_lab(2);
@@ -343,6 +356,7 @@ int main(void)
         cmocka_unit_test(each_of_three_shares_does_a_third_of_the_fewest_passes),
         cmocka_unit_test(shares_are_thirds_of_the_most_passes_where_noise_asks_for_them),
         cmocka_unit_test(clean_samples_that_are_rare_ask_for_more_passes),
+        cmocka_unit_test(where_nothing_is_clean_the_most_passes_are_shared),
         cmocka_unit_test(a_share_has_its_part_of_the_time),
         cmocka_unit_test(what_the_budget_can_hold_is_what_is_shared),
         cmocka_unit_test(a_share_that_finds_everything_satisfied_is_the_last),
