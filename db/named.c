@@ -11,7 +11,7 @@ static const struct {
     {"latency", "db/queries/latency.sql"}, {"ablation", "db/queries/ablation.sql"},
     {"pareto", "db/queries/pareto.sql"},   {"layers", "db/queries/layers.sql"},
     {"sweep", "db/queries/sweep.sql"},     {"repeat", "db/queries/repeat.sql"},
-    {"engines", "db/queries/engines.sql"},
+    {"engines", "db/queries/engines.sql"}, {"roofline", "db/queries/roofline.sql"},
 };
 
 enum { N_QUERIES = sizeof queries / sizeof queries[0] };

@@ -22,7 +22,6 @@
 #include "tests/support/synthetic.h"
 
 #define SEED 11
-
 static char dir[MOP_FOLDER_MAX];
 
 static int make_dir(void **state)
@@ -108,6 +107,7 @@ static const mop_synthetic full = {.seed = SEED,
                                    .has_vulkan = true,
                                    .has_layers = true,
                                    .has_failure = true,
+                                   .has_calibration = true,
                                    .extra = "</script><b>|`x`"};
 
 static void both_formats_have_every_section_and_its_sql(void **state)
@@ -193,8 +193,8 @@ static void charts_are_embedded_or_said_to_be_missing(void **state)
     if (mop_embed_get("vega.min.js", &size) != NULL) {
         assert_has(html, "id=\"rows-latency_macs\"");
         assert_has(html, "id=\"spec-layers\"");
-        /* 2 settings x MACs, params, rho, ablation, layers */
-        assert_int_equal(count(html, "<figure class=\"chart\""), 10);
+        /* 2 settings x MACs, params, rho, ablation, layers; 1 roofline */
+        assert_int_equal(count(html, "<figure class=\"chart\""), 2 * 5 + 1);
     } else {
         printf(
             "skip: the chart libraries are not in this build; their absence is checked instead\n");

@@ -234,6 +234,33 @@ static mop_status finish(struct lab *lab, mop_err *err)
                             : status;
 }
 
+/* A calibration of the first device, after the sweep. */
+static mop_status calibrate(struct lab *lab, mop_err *err)
+{
+    static const mop_calibration_record figures[] = {{"peak_flops_avx2_fp32", 100e9},
+                                                     {"read_bandwidth_dram", 20e9}};
+    const mop_sweep_record run = {.started_utc = "2026-01-31T13:00:00Z",
+                                  .plan_text = "calibrate",
+                                  .plan_hash = 2,
+                                  .build_id = "synthetic",
+                                  .protocol = "synthetic",
+                                  .kind = "calibration",
+                                  .shard = 1,
+                                  .shards = 1,
+                                  .aa_floor = (double)NAN};
+    mop_device_record device;
+    int64_t sweep = 0, id = 0;
+    mop_status status = mop_store_begin_plan(lab->store, &run, &sweep, err);
+    fill_device(&device, 0);
+    if (status == MOP_OK)
+        status = mop_store_put_device(lab->store, &device, &id, err);
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0] && status == MOP_OK; i++)
+        status = mop_store_put_calibration(lab->store, sweep, id, &figures[i], err);
+    if (status == MOP_OK)
+        status = mop_store_finish_sweep(lab->store, sweep, (double)NAN, err);
+    return status == MOP_OK ? mop_store_commit_plan(lab->store, err) : status;
+}
+
 mop_status mop_synthetic_write(const char *path, const mop_synthetic *what, mop_err *err)
 {
     struct lab *lab = calloc(1, sizeof *lab);
@@ -251,6 +278,8 @@ mop_status mop_synthetic_write(const char *path, const mop_synthetic *what, mop_
         status = profile(lab, i, err); /* the first network on every device */
     if (status == MOP_OK)
         status = finish(lab, err);
+    if (status == MOP_OK && what->has_calibration)
+        status = calibrate(lab, err);
     mop_status closed = mop_store_close(lab->store, err);
     free(lab);
     return status == MOP_OK ? closed : status;

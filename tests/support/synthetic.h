@@ -11,14 +11,15 @@
 
 typedef struct mop_synthetic {
     uint64_t seed;
-    size_t n_variants; /* the first so many of the built-in list; 0: all */
-    uint32_t passes;   /* 3 samples each */
-    bool has_vulkan;   /* a software Vulkan device beside the CPU */
-    bool has_layers;   /* layer times of the first variant */
-    bool has_failure;  /* the last measurement has failed */
-    bool has_controls; /* one control passed and one failed */
-    bool is_noisy;     /* every sample was preempted */
-    const char *extra; /* one more variant of this name; NULL: none */
+    size_t n_variants;    /* the first so many of the built-in list; 0: all */
+    uint32_t passes;      /* 3 samples each */
+    bool has_vulkan;      /* a software Vulkan device beside the CPU */
+    bool has_layers;      /* layer times of the first variant */
+    bool has_failure;     /* the last measurement has failed */
+    bool has_controls;    /* one control passed and one failed */
+    bool is_noisy;        /* every sample was preempted */
+    bool has_calibration; /* of the CPU, one thread: 100 GFLOP/s and 20 GB/s */
+    const char *extra;    /* one more variant of this name; NULL: none */
 } mop_synthetic;
 
 /* Writes a new database at path. */
