@@ -57,19 +57,13 @@ static mop_status put(const sink *s, const char *where, const char *what, const 
     return status;
 }
 
-/* What preparation left of the time is never the same twice, and decides nothing by itself. */
-static bool is_by_chance(const char *key)
-{
-    return strcmp(key, "budget_ns") == 0;
-}
-
 static mop_status put_pairs(const sink *s, const char *where, const char *a, const char *b)
 {
     char key[KEY_BYTES], value[VALUE_BYTES], other[VALUE_BYTES];
     mop_status status = MOP_OK;
     for (const char *at = a; status == MOP_OK && next_pair(&at, key, value);) {
         (void)find_value(b, key, other); /* "" where it is not */
-        if (strcmp(value, other) != 0 && !is_by_chance(key))
+        if (strcmp(value, other) != 0)
             status = put(s, where, *key != '\0' ? key : "text", value, other);
     }
     for (const char *at = b; status == MOP_OK && next_pair(&at, key, value);)

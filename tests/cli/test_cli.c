@@ -17,10 +17,10 @@ static void help_is_offered_on_every_level(void **state)
            {"$MOPROF --version", 0, "shaders"}, {"$MOPROF sweep --help", 0, "--precision"},
            {"$MOPROF query -h", 0, "--format"}, {"$MOPROF help sweep", 0, "--precision"},
            {"$MOPROF help swep", 2, "'sweep'"}, {"$MOPROF --verion", 2, "'--version'"});
-    EXPECT(
-        {"for c in sweep profile list show verify query compare report export import devices; do "
-         "$MOPROF $c --help | grep -q usage: || exit 1; done; echo all",
-         0, "all"});
+    EXPECT({"for c in sweep profile list show verify query compare rerun report export import "
+            "devices; do "
+            "$MOPROF $c --help | grep -q usage: || exit 1; done; echo all",
+            0, "all"});
 }
 
 static void wrong_words_name_the_nearest_right_one(void **state)
