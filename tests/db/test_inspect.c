@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,9 @@
 #include "tests/support/db_fixture.h"
 
 #ifdef __SANITIZE_ADDRESS__
-enum { FLIPS = 40 };
+enum { FLIPS = 40, READ_FLIPS = 400 };
 #else
-enum { FLIPS = 300 };
+enum { FLIPS = 300, READ_FLIPS = 10000 };
 #endif
 
 typedef struct fixture {
@@ -216,6 +217,65 @@ static void flipped_bits_and_cuts_never_crash(void **state)
     assert_true(refused > 0);
 }
 
+/* Reads what a query, a merge and the tables by themselves read; true if nothing was refused. */
+static bool is_readable(const char *path)
+{
+    static const char *const texts[] = {
+        "SELECT * FROM result_all", "SELECT sum(wall_ns), max(flags) FROM sample",
+        "SELECT * FROM layer_time JOIN layer_run USING (measurement_id, pass)",
+        "SELECT * FROM pragma_table_info('sample')"};
+    mop_db *db = NULL;
+    mop_err err = {0};
+    mop_status st = mop_db_open(path, &db, &err);
+    for (size_t i = 0; st == MOP_OK && i < sizeof texts / sizeof texts[0]; i++) {
+        mop_table t = {0};
+        st = mop_db_query(db, texts[i], NULL, 0, &t, &err);
+        mop_table_release(&t);
+    }
+    mop_db_close(db);
+    if (st != MOP_OK)
+        assert_true(strlen(err.msg) > 10);
+    return st == MOP_OK;
+}
+
+/* One byte of the file is another one, or the file ends early: it is read or refused with a
+ * sentence, soon, and is not written. The alarm ends a hang. */
+static void ten_thousand_damaged_files_are_read_or_refused(void **state)
+{
+    fixture *f = *state;
+    size_t n, m, refused = 0;
+    mop_rng rng;
+    dbfix_fill(f->path);
+    char *bytes = dbfix_read(f->path, &n);
+    int fd = open(f->path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    print_message("seed 19\n");
+    mop_rng_init(&rng, 19, 0);
+    (void)alarm(300);
+    for (int i = 0; i < READ_FLIPS; i++) {
+        off_t at = (off_t)mop_rng_below(&rng, i % 2 == 0 ? n : 8192);
+        if (i % 10 == 9) {
+            assert_int_equal(ftruncate(fd, at), 0);
+            refused += !is_readable(f->path);
+            assert_int_equal(pwrite(fd, bytes + at, n - (size_t)at, at), n - (size_t)at);
+        } else {
+            char bad = (char)(bytes[at] ^ (1 << mop_rng_below(&rng, 8)));
+            assert_int_equal(pwrite(fd, &bad, 1, at), 1);
+            refused += !is_readable(f->path);
+            assert_int_equal(pwrite(fd, &bytes[at], 1, at), 1);
+        }
+    }
+    (void)alarm(0);
+    (void)close(fd);
+    print_message("%zu of %d refused\n", refused, (int)READ_FLIPS);
+    assert_true(refused > READ_FLIPS / 10);
+    char *after = dbfix_read(f->path, &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(bytes, after, n);
+    free(bytes);
+    free(after);
+}
+
 /* --- an older schema
  * ------------------------------------------------------------------------------------- */
 
@@ -251,6 +311,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_empty_file_and_an_empty_database_become_ours, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(flipped_bits_and_cuts_never_crash, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(ten_thousand_damaged_files_are_read_or_refused, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(an_older_schema_is_migrated_after_a_backup, set_up,
                                         tear_down),
     };

@@ -21,11 +21,11 @@
 #include "tests/support/db_fixture.h"
 
 #ifdef __SANITIZE_ADDRESS__
-enum { KILLS = 8 };
+enum { KILLS = 20 };
 #else
-enum { KILLS = 30 };
+enum { KILLS = 200 };
 #endif
-enum { KILL_PASSES = 400 };
+enum { KILL_PASSES = 4000 };
 
 typedef struct fixture {
     char dir[256], path[512];

@@ -18,6 +18,7 @@ static struct {
     bool for_good, happened;
 } faults;
 
+static sqlite_watch watch;
 static sqlite3_mem_methods real_memory;
 static sqlite3_vfs shim_vfs;
 static sqlite3_vfs *real_vfs;
@@ -70,6 +71,7 @@ static void *shim_realloc(void *p, int n)
 typedef struct shim_file {
     sqlite3_file base;
     sqlite3_file *real;
+    const char *path; /* SQLite's; NULL for a temporary file */
 } shim_file;
 
 static sqlite3_file *real_of(sqlite3_file *f)
@@ -103,8 +105,15 @@ static int shim_truncate(sqlite3_file *f, sqlite3_int64 size)
 
 static int shim_sync(sqlite3_file *f, int flags)
 {
-    return fails(SQLITE_FAULT_FILE) ? SQLITE_IOERR_FSYNC
-                                    : real_of(f)->pMethods->xSync(real_of(f), flags);
+    const char *path = ((shim_file *)f)->path;
+    if (fails(SQLITE_FAULT_FILE))
+        return SQLITE_IOERR_FSYNC;
+    if (watch.before_sync != NULL && path != NULL)
+        watch.before_sync(watch.ctx, path);
+    int rc = real_of(f)->pMethods->xSync(real_of(f), flags);
+    if (rc == SQLITE_OK && watch.after_sync != NULL && path != NULL)
+        watch.after_sync(watch.ctx, path);
+    return rc;
 }
 
 static int shim_size(sqlite3_file *f, sqlite3_int64 *size)
@@ -187,9 +196,24 @@ static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int fl
     int rc;
     (void)vfs;
     s->real = (sqlite3_file *)(s + 1);
+    s->path = name;
     rc = real_vfs->xOpen(real_vfs, name, s->real, flags, out);
     s->base.pMethods = rc == SQLITE_OK ? &methods : NULL;
     return rc;
+}
+
+static int shim_delete(sqlite3_vfs *vfs, const char *path, int sync_folder)
+{
+    (void)vfs;
+    int rc = real_vfs->xDelete(real_vfs, path, sync_folder);
+    if (rc == SQLITE_OK && watch.removed != NULL)
+        watch.removed(watch.ctx, path, sync_folder != 0);
+    return rc;
+}
+
+void sqlite_faults_watch(sqlite_watch hooks)
+{
+    watch = hooks;
 }
 
 void sqlite_faults_install(void)
@@ -208,6 +232,7 @@ void sqlite_faults_install(void)
     shim_vfs.zName = "faults";
     shim_vfs.szOsFile = (int)sizeof(shim_file) + real_vfs->szOsFile;
     shim_vfs.xOpen = shim_open;
+    shim_vfs.xDelete = shim_delete;
     shim_vfs.pNext = NULL;
     assert_int_equal(sqlite3_vfs_register(&shim_vfs, 1), SQLITE_OK);
 }

@@ -17,4 +17,14 @@ void sqlite_faults_arm(sqlite_fault kind, unsigned n, bool for_good);
 /* True if a fault has happened since sqlite_faults_arm. Disarms. */
 bool sqlite_faults_disarm(void);
 
+/* What reaches the disk, as it happens: before and after the sync of a file, and when one is
+ * removed. Process-wide; NULL hooks: none. */
+typedef struct sqlite_watch {
+    void (*before_sync)(void *ctx, const char *path);
+    void (*after_sync)(void *ctx, const char *path);
+    void (*removed)(void *ctx, const char *path, bool is_durable);
+    void *ctx;
+} sqlite_watch;
+void sqlite_faults_watch(sqlite_watch watch);
+
 #endif
