@@ -108,6 +108,8 @@ static mop_status start(supervision *v, child *c, mop_err *err)
     mop_bytes job = {0};
     mop_err gone = {0};
     v->job.supervisor = getpid();
+    v->job.part.dead = v->dead;
+    v->job.part.n_dead = v->n_dead;
     mop_job_put(&v->job, &job);
     st = mop_wire_send(c->socket, MOP_FRAME_JOB, &job, &gone);
     mop_bytes_release(&job);
@@ -293,7 +295,8 @@ static void describe(const char *fate, uint64_t where, char *text, size_t n)
 static mop_status bury(supervision *v, const char *reason, uint64_t where, mop_err *err)
 {
     uint32_t row = (uint32_t)where;
-    bool has_row = where >> 32 != MOP_WORK_OTHER && row < v->ledger.n_planned;
+    bool is_known = row < v->ledger.n_planned || row < v->ledger.n_records;
+    bool has_row = where >> 32 != MOP_WORK_OTHER && is_known;
     if (v->ledger.is_planning) {
         v->ledger.sink->abort_plan(v->ledger.sink->ctx);
         v->ledger.is_planning = false;
@@ -327,8 +330,6 @@ static void learn_block(supervision *v)
         p->has_more = block >> 32 != 0;
     }
     p->goes_on = v->ledger.sweep_id != 0;
-    p->dead = v->dead;
-    p->n_dead = v->n_dead;
     p->worker++;
 }
 
@@ -432,7 +433,7 @@ static void sum_up(const supervision *v, uint64_t began_ns, mop_sweep_outcome *o
                              .estimate_ns = v->last.estimate_ns,
                              .is_resumed = l->is_resumed,
                              .setup_ns = v->last.setup_ns};
-    for (size_t i = 0; i < l->n_records; i++) {
+    for (size_t i = 0; i < l->n_records && i < l->n_rows; i++) { /* controls come after */
         o->n_done += l->records[i].state == MOP_DONE;
         o->n_failed += l->records[i].state == MOP_FAILED;
         o->n_skipped += l->records[i].state == MOP_SKIPPED;

@@ -241,6 +241,7 @@ static bool prepare_network(sweep *s, size_t k)
         if (is_new)
             st = establish(&p, &err);
         is_new = false;
+        mop_sweep_mark(s->part->page, MOP_WORK_PREPARE, (uint32_t)i); /* a sign of life */
         if (st == MOP_OK)
             prepare_row(&p, i);
         else
