@@ -75,6 +75,8 @@ static mop_status migrate_one(mop_store *s, int to, mop_err *err)
                        (int)MOP_APPLICATION_ID, to); /* fits */
         st = mop_sql_exec(s->db, pragmas, s->path, err);
     }
+    if (st == MOP_OK && to == mop_schema_version()) /* what older schemas had no columns for */
+        st = mop_stats_refresh_sweep(s, 0, err);
     return mop_tx_end(s, st, err);
 }
 
