@@ -9,6 +9,7 @@
 #include "profiler/base/stats.h"
 #include "profiler/cli/cli.h"
 #include "profiler/cli/layer_kind.h"
+#include "profiler/cli/roofline.h"
 #include "profiler/engine/job.h"
 #include "profiler/engine/peak.h"
 #include "variants/passes.h"
@@ -77,9 +78,34 @@ static double median(double *x, size_t n)
     return mop_quantile(x, n, 0.5);
 }
 
-static mop_status add_layer(mop_table *t, const mop_node *node, const char *kernel, double ns,
-                            double total, double peak, mop_err *err)
+/* What the machine could do: measured just now, and as a calibration has it. */
+struct limits {
+    double peak; /* FLOP/s of one core */
+    mop_roofline roof;
+};
+
+/* Intensity, and where the layer stands under the roof; NULL cells without a calibration. */
+static mop_status add_roof(mop_cell cell[3], const mop_cost *cost, double ns,
+                           const mop_roofline *roof, mop_err *err)
 {
+    const double intensity =
+        mop_roofline_intensity(cost->macs, cost->bytes_read + cost->bytes_written);
+    const double attainable = mop_roofline_attainable(roof, intensity);
+    const char *bound = cost->macs > 0 ? mop_roofline_bound(roof, intensity) : "";
+    double percent = (double)NAN;
+    if (cost->macs > 0 && ns > 0)
+        percent = 100 * 2e9 * (double)cost->macs / ns / attainable;
+    if (mop_cell_set_real(&cell[0], intensity, 2, err) != MOP_OK ||
+        mop_cell_set_real(&cell[1], percent, 1, err) != MOP_OK ||
+        (*bound != '\0' && mop_cell_set_text(&cell[2], bound, err) != MOP_OK))
+        return MOP_ENOMEM;
+    return MOP_OK;
+}
+
+static mop_status add_layer(mop_table *t, const mop_node *node, const char *kernel, double ns,
+                            double total, const struct limits *limits, mop_err *err)
+{
+    const double peak = limits->peak;
     mop_cost cost;
     char kind[48], shape[48];
     double rate, floor_ns;
@@ -104,27 +130,45 @@ static mop_status add_layer(mop_table *t, const mop_node *node, const char *kern
         mop_cell_set_real(&cell[9], 1e11 * rate / peak, 1, err) != MOP_OK ||
         mop_cell_set_real(&cell[10], floor_ns / 1e6, 4, err) != MOP_OK)
         return MOP_ENOMEM;
-    return MOP_OK;
+    return add_roof(&cell[11], &cost, ns, &limits->roof, err);
 }
 
 static mop_status layer_table(const mop_subject_model *m, const mop_backend *backend,
-                              const mop_plan *plan, const struct times *t, double peak,
-                              mop_table *out, mop_err *err)
+                              const mop_plan *plan, const struct times *t,
+                              const struct limits *limits, mop_table *out, mop_err *err)
 {
-    static const char *const cols[] = {"layer", "op",    "kernel",   "output", "ms",      "share_%",
-                                       "macs",  "bytes", "gflops_s", "peak_%", "floor_ms"};
+    static const char *const cols[] = {"layer",    "op",        "kernel", "output",   "ms",
+                                       "share_%",  "macs",      "bytes",  "gflops_s", "peak_%",
+                                       "floor_ms", "flop_byte", "roof_%", "bound"};
     const mop_graph *g = m->fused->graph;
     double total = median(t->total, t->runs);
     mop_status status = mop_table_start(out, cols, sizeof cols / sizeof cols[0], err);
     for (uint32_t i = 0; i < g->n_nodes && status == MOP_OK; i++)
         status = add_layer(out, &g->nodes[i], backend->kernel_name(plan, i),
-                           median(&t->layer[i * t->runs], t->runs), total, peak, err);
+                           median(&t->layer[i * t->runs], t->runs), total, limits, err);
     return status;
+}
+
+/* Where the whole network stands, or how to find out. */
+static void say_roof(const mop_graph_counts *n, double ns, const mop_roofline *roof)
+{
+    const double intensity = mop_roofline_intensity(n->macs, n->bytes);
+    const double attainable = mop_roofline_attainable(roof, intensity);
+    if (isnan(attainable))
+        fprintf(stderr,
+                "\nroofline: not known for this device and thread count; `moprof calibrate` "
+                "measures a processor's");
+    else
+        fprintf(
+            stderr,
+            "\nroofline: %.1f FLOP a byte, %.1f of %.1f GFLOP/s attainable (%.1f %%), bound by %s",
+            intensity, 2 * (double)n->macs / ns, attainable / 1e9,
+            2e11 * (double)n->macs / ns / attainable, mop_roofline_bound(roof, intensity));
 }
 
 /* The end-to-end figures, and whether the layer table may be believed. */
 static void summary(const mop_subject_model *m, const mop_plan *plan, const mop_backend *backend,
-                    const struct times *t, const mop_check *check, double peak)
+                    const struct times *t, const mop_check *check, const struct limits *limits)
 {
     mop_graph_counts n;
     mop_plan_info info;
@@ -134,11 +178,13 @@ static void summary(const mop_subject_model *m, const mop_plan *plan, const mop_
         sum += median(&t->layer[i * t->runs], t->runs);
     mop_graph_count(m->fused->graph, &n);
     backend->plan_info(plan, &info);
+    const double peak = limits->peak;
     fprintf(stderr, "%s: median of %zu plain runs %.3f ms, smallest %.3f ms", m->spec.text, t->runs,
             plain / 1e6, t->plain[0] / 1e6);
     if (peak > 0)
         fprintf(stderr, ", %.1f %% of one core's measured peak of %.1f GFLOP/s",
                 2e11 * (double)n.macs / plain / peak, peak / 1e9);
+    say_roof(&n, plain, &limits->roof);
     fprintf(
         stderr,
         "\nlayers by the %s clock: medians sum to %.3f ms of %.3f ms; profiled / plain = %.3f%s\n"
@@ -152,7 +198,7 @@ static void summary(const mop_subject_model *m, const mop_plan *plan, const mop_
 }
 
 struct typed {
-    char *backend, *threads, *device, *isa, *runs, *seed, *format, *output;
+    char *db, *backend, *threads, *device, *isa, *runs, *seed, *format, *output;
 };
 
 static mop_status profile_on(const struct typed *o, const mop_backend *backend, mop_device *device,
@@ -164,18 +210,23 @@ static mop_status profile_on(const struct typed *o, const mop_backend *backend, 
     mop_table table = {0};
     struct times t = {0};
     mop_clock clock = mop_clock_real();
-    double peak = mop_peak_flops(&clock, mop_isa_best(isa_mask), 10);
-    mop_status status = mop_subject_model_plan(m, backend, device, &plan, &check, err);
+    struct limits limits = {0};
+    mop_device_info info;
+    backend->info(device, &info);
+    mop_status status = mop_roofline_read(o->db, &info, &limits.roof, err);
+    if (status == MOP_OK)
+        status = mop_subject_model_plan(m, backend, device, &plan, &check, err);
+    limits.peak = mop_peak_flops(&clock, mop_isa_best(isa_mask), 10);
     if (status == MOP_OK)
         status = times_init(&t, runs, m->fused->graph->n_nodes, err);
     if (status == MOP_OK)
         status = run_all(m, backend, plan, &t, err);
     if (status == MOP_OK)
-        status = layer_table(m, backend, plan, &t, peak, &table, err);
+        status = layer_table(m, backend, plan, &t, &limits, &table, err);
     if (status == MOP_OK)
         status = mop_cli_write_table(&table, o->format, o->output, err);
     if (status == MOP_OK)
-        summary(m, plan, backend, &t, &check, peak);
+        summary(m, plan, backend, &t, &check, &limits);
     mop_table_release(&table);
     times_release(&t);
     backend->plan_free(plan);
@@ -230,6 +281,8 @@ int mop_cmd_profile(int argc, const char **argv)
         {"runs", 'n', POPT_ARG_STRING, &o.runs, 0, "plain and profiled runs each (default 30)",
          "N"},
         {"seed", '\0', POPT_ARG_STRING, &o.seed, 0, "of constants and input (default 1)", "N"},
+        {"db", '\0', POPT_ARG_STRING, &o.db, 0, "calibration to stand under (default moprof.db)",
+         "FILE"},
         {"format", 'f', POPT_ARG_STRING, &o.format, 0, "table, csv, json or md", "FORMAT"},
         {"output", 'o', POPT_ARG_STRING, &o.output, 0, "write to FILE instead of stdout", "FILE"},
         POPT_TABLEEND};
@@ -241,15 +294,17 @@ int mop_cmd_profile(int argc, const char **argv)
             "alternate, a layer's time is the median of the profiled ones, and the line at the "
             "end\n"
             "says whether the table may be believed. floor_ms is 2 x MACs over the measured peak\n"
-            "of one core.\n\n"
+            "of one core. With a calibration in the database roof_% is the part reached of what "
+            "is\n"
+            "attainable at that layer's intensity (flop_byte), and bound what binds it.\n\n"
             "  moprof profile mobileone-s0\n"
             "  moprof profile mobileone-s4 --backend vulkan --runs 10",
         .options = options,
         .min_args = 1,
         .max_args = 1,
     };
-    char **texts[] = {&o.backend, &o.threads, &o.device, &o.isa,
-                      &o.runs,    &o.seed,    &o.format, &o.output};
+    char **texts[] = {&o.backend, &o.threads, &o.device, &o.isa, &o.runs,
+                      &o.seed,    &o.format,  &o.output, &o.db};
     mop_strlist args = {0};
     mop_err err = {0};
     int code = mop_cli_parse(&desc, argc, argv, &args);

@@ -5,12 +5,32 @@
 #include <string.h>
 
 #include "db/table.h"
+#include "kernels/cpu/isa.h"
 #include "profiler/base/str.h"
 #include "profiler/cli/cli.h"
 #include "profiler/cli/layer_kind.h"
+#include "profiler/cli/roofline.h"
+#include "profiler/engine/cpu_info.h"
 #include "variants/variant.h"
 
-static mop_status add_layer(mop_table *t, const mop_graph *g, uint32_t i, mop_err *err)
+/* Intensity, and what it would allow on this machine; NULL cells without a calibration. */
+static mop_status add_roof(mop_cell cell[3], const mop_cost *cost, const mop_roofline *roof,
+                           mop_err *err)
+{
+    const double intensity =
+        mop_roofline_intensity(cost->macs, cost->bytes_read + cost->bytes_written);
+    const char *bound = cost->macs > 0 ? mop_roofline_bound(roof, intensity) : "";
+    if (mop_cell_set_real(&cell[0], intensity, 2, err) != MOP_OK ||
+        (*bound != '\0' &&
+         (mop_cell_set_real(&cell[1], mop_roofline_attainable(roof, intensity) / 1e9, 1, err) !=
+              MOP_OK ||
+          mop_cell_set_text(&cell[2], bound, err) != MOP_OK)))
+        return MOP_ENOMEM;
+    return MOP_OK;
+}
+
+static mop_status add_layer(mop_table *t, const mop_graph *g, uint32_t i, const mop_roofline *roof,
+                            mop_err *err)
 {
     const mop_node *node = &g->nodes[i];
     mop_cost cost;
@@ -37,17 +57,29 @@ static mop_status add_layer(mop_table *t, const mop_graph *g, uint32_t i, mop_er
         mop_cell_set_int(&cell[9], cost.elementwise, err) != MOP_OK ||
         mop_cell_set_int(&cell[10], cost.bytes_read + cost.bytes_written, err) != MOP_OK)
         return MOP_ENOMEM;
-    return MOP_OK;
+    return add_roof(&cell[11], &cost, roof, err);
 }
 
-static mop_status layer_table(const mop_graph *g, mop_table *t, mop_err *err)
+static mop_status layer_table(const mop_graph *g, const mop_roofline *roof, mop_table *t,
+                              mop_err *err)
 {
-    static const char *const cols[] = {"index",  "layer",       "op",       "inputs",
-                                       "height", "width",       "channels", "params",
-                                       "macs",   "elementwise", "bytes"};
+    static const char *const cols[] = {"index",
+                                       "layer",
+                                       "op",
+                                       "inputs",
+                                       "height",
+                                       "width",
+                                       "channels",
+                                       "params",
+                                       "macs",
+                                       "elementwise",
+                                       "bytes",
+                                       "flop_byte",
+                                       "attainable_gflops_s",
+                                       "bound"};
     mop_status status = mop_table_start(t, cols, sizeof cols / sizeof cols[0], err);
     for (uint32_t i = 0; i < g->n_nodes && status == MOP_OK; i++)
-        status = add_layer(t, g, i, err);
+        status = add_layer(t, g, i, roof, err);
     return status;
 }
 
@@ -64,8 +96,10 @@ static mop_status to_json(const mop_spec *spec, const mop_graph *g, const mop_ta
         for (size_t c = 0; c < t->n_cols; c++) {
             const mop_cell *cell = &t->cells[r * t->n_cols + c];
             json_object_set_new(row, t->cols[c],
-                                cell->kind == MOP_CELL_INT ? json_integer(cell->i)
-                                                           : json_string(cell->text));
+                                cell->kind == MOP_CELL_INT    ? json_integer(cell->i)
+                                : cell->kind == MOP_CELL_REAL ? json_real(cell->r)
+                                : cell->kind == MOP_CELL_NULL ? json_null()
+                                                              : json_string(cell->text));
         }
         json_array_append_new(layers, row);
     }
@@ -102,7 +136,7 @@ static void to_dot(const mop_spec *spec, const mop_graph *g, mop_str *out)
     mop_str_add(out, "}\n");
 }
 
-static void summary(const mop_spec *spec, const mop_graph *g)
+static void summary(const mop_spec *spec, const mop_graph *g, const mop_roofline *roof)
 {
     mop_graph_counts n;
     mop_graph_count(g, &n);
@@ -112,10 +146,18 @@ static void summary(const mop_spec *spec, const mop_graph *g)
             " bytes moved, %d operators, depth %d\n",
             spec->text, mop_form_name(spec->form), spec->height, spec->width, n.params, n.macs,
             n.flops, n.elementwise, n.activations, n.bytes, n.ops, n.depth);
+    const double intensity = mop_roofline_intensity(n.macs, n.bytes);
+    const double attainable = mop_roofline_attainable(roof, intensity);
+    if (attainable > 0) /* not NAN */
+        fprintf(stderr,
+                "  %.1f FLOP a byte: bound by %s on one thread here, %.1f GFLOP/s attainable, %.3f "
+                "ms at best\n",
+                intensity, mop_roofline_bound(roof, intensity), attainable / 1e9,
+                2e3 * (double)n.macs / attainable);
 }
 
 struct show {
-    char *format, *output;
+    char *db, *format, *output;
     int dot;
 };
 
@@ -125,9 +167,14 @@ static mop_status show_graph(const struct show *o, const mop_spec *spec, const m
     mop_format format;
     mop_table t = {0};
     mop_str text = {0};
+    mop_device_info cpu;
+    mop_roofline roof;
     mop_status status = mop_cli_format(o->format, o->output, &format, err);
+    mop_cpu_describe(&cpu, MOP_ISA_ALL, 1);
     if (status == MOP_OK)
-        status = layer_table(g, &t, err);
+        status = mop_roofline_read(o->db, &cpu, &roof, err);
+    if (status == MOP_OK)
+        status = layer_table(g, &roof, &t, err);
     if (status == MOP_OK && o->dot) {
         to_dot(spec, g, &text);
         status = mop_str_status(&text, err);
@@ -139,7 +186,7 @@ static mop_status show_graph(const struct show *o, const mop_spec *spec, const m
     } else if (status == MOP_OK) {
         status = mop_cli_write_table(&t, o->format, o->output, err);
         if (status == MOP_OK)
-            summary(spec, g);
+            summary(spec, g, &roof);
     }
     mop_str_release(&text);
     mop_table_release(&t);
@@ -166,6 +213,8 @@ int mop_cmd_show(int argc, const char **argv)
 {
     struct show o = {0};
     const struct poptOption options[] = {
+        {"db", '\0', POPT_ARG_STRING, &o.db, 0, "calibration to stand under (default moprof.db)",
+         "FILE"},
         {"format", 'f', POPT_ARG_STRING, &o.format, 0, "table, csv, json or md", "FORMAT"},
         {"output", 'o', POPT_ARG_STRING, &o.output, 0, "write to FILE instead of stdout", "FILE"},
         {"dot", '\0', POPT_ARG_NONE, &o.dot, 0, "write the graph for Graphviz", NULL},
@@ -173,11 +222,13 @@ int mop_cmd_show(int argc, const char **argv)
     const mop_cli_desc desc = {
         .verb = "show",
         .args = "SPEC",
-        .about = "Shows the layers of one variant.\n\n"
-                 "  SPEC = family[-size][:form][+modifier...][@HxW]\n\n"
-                 "  moprof show mobileone-s0\n"
-                 "  moprof show mobileone-s0:train --format json\n"
-                 "  moprof show cnn30+act=gelu+se@160 --dot | dot -Tsvg > cnn30.svg",
+        .about =
+            "Shows the layers of one variant; with a calibration of this machine in the database\n"
+            "also what one thread can reach at each layer's intensity, and what binds it.\n\n"
+            "  SPEC = family[-size][:form][+modifier...][@HxW]\n\n"
+            "  moprof show mobileone-s0\n"
+            "  moprof show mobileone-s0:train --format json\n"
+            "  moprof show cnn30+act=gelu+se@160 --dot | dot -Tsvg > cnn30.svg",
         .options = options,
         .min_args = 1,
         .max_args = 1,
@@ -188,6 +239,7 @@ int mop_cmd_show(int argc, const char **argv)
     if (code < 0)
         code = show(&o, args.items[0], &err) == MOP_OK ? MOP_EXIT_DONE : mop_cli_fail(&err);
     mop_strlist_release(&args);
+    free(o.db);
     free(o.format);
     free(o.output);
     return code;

@@ -45,6 +45,28 @@ static void a_calibration_that_cannot_be_stored_is_not_begun(void **state)
            {"flock h.db.lock $MOPROF calibrate --db h.db", 1, "is being written by"});
 }
 
+static void layers_stand_under_the_roofline_of_a_calibration(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF show mobileone-s0@64 -f csv | grep stage1.1.dw,", 0, ",,\n"},
+           {"$MOPROF profile mobileone-s0@64 --runs 3", 0, "roofline: not known"},
+           {"$MOPROF calibrate --db r.db --budget 1s --threads 1", 0, "read_bandwidth_dram"},
+           {"$MOPROF query roofline --db r.db -f csv", 0, "variant,"},
+           /* 9 multiply-adds for each element read and written can only wait for memory */
+           {"$MOPROF show mobileone-s0@64 --db r.db -f csv | grep stage1.1.dw,", 0, ",memory\n"},
+           {"$MOPROF show mobileone-s0@64 --db r.db", 0, "FLOP a byte: bound by"},
+           {"$MOPROF show mobileone-s0@64 --db r.db -f json", 0, "\"bound\": \"memory\""},
+           {"$MOPROF show mobileone-s0@64 -f json", 0, "\"attainable_gflops_s\": null"},
+           {"$MOPROF profile mobileone-s0@64 --runs 3 --db r.db -f csv", 0, ",memory\n"},
+           {"$MOPROF profile mobileone-s0@64 --runs 3 --db r.db", 0, "GFLOP/s attainable"},
+           {"$MOPROF show mobileone-s0@64 --db absent.db", 2, "absent.db"},
+           {"$MOPROF profile mobileone-s0@64 --db absent.db", 2, "absent.db"});
+    EXPECT(
+        {"$MOPROF sweep --variants cnn30@32,mobileone-s0@32 --backends cpu --precision 0.5 "
+         "--budget 1m --db r.db >/dev/null && $MOPROF query roofline '' X --db r.db -f csv | wc -l",
+         0, "3"});
+}
+
 static void the_doctor_tells_machine_and_database_and_writes_nothing(void **state)
 {
     (void)state;
@@ -75,6 +97,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_calibration_is_printed_and_stored_and_is_no_sweep),
         cmocka_unit_test(a_calibration_that_cannot_be_stored_is_not_begun),
+        cmocka_unit_test(layers_stand_under_the_roofline_of_a_calibration),
         cmocka_unit_test(the_doctor_tells_machine_and_database_and_writes_nothing),
     };
     return cmocka_run_group_tests(tests, cli_begin, cli_end);
