@@ -91,6 +91,11 @@ typedef struct mop_backend {
      * be trusted or nothing has run. Not part of a run: called after it. NULL: never any. */
     bool (*device_time)(mop_plan *plan, uint64_t *ns);
 
+    /* Puts the threads to sleep that wait for more work by spinning, which they do for 20 ms after
+     * a run of several threads here, so that they do not disturb what is measured next. The next
+     * run wakes them. NULL: none spin. */
+    void (*rest)(mop_device *device);
+
     /* Validation messages seen so far on this device (0 without validation). NULL: none ever. */
     uint32_t (*validation_messages)(const mop_device *device);
 } mop_backend;

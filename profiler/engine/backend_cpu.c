@@ -110,6 +110,19 @@ static mop_status start_threads(mop_device *device, mop_err *err)
     return MOP_OK;
 }
 
+static void do_nothing(void *context, size_t item)
+{
+    (void)context;
+    (void)item;
+}
+
+static void cpu_rest(mop_device *device)
+{
+    if (device->pool != NULL)
+        pthreadpool_parallelize_1d(device->pool, do_nothing, NULL, (size_t)device->info.threads,
+                                   PTHREADPOOL_FLAG_YIELD_WORKERS);
+}
+
 static void cpu_close(mop_device *device)
 {
     if (device == NULL)
@@ -483,4 +496,5 @@ const mop_backend mop_backend_cpu = {
     .kernel_name = cpu_kernel_name,
     .run = cpu_run,
     .read = cpu_read,
+    .rest = cpu_rest,
 };

@@ -24,6 +24,9 @@ typedef struct mop_subject {
     /* Cold mode: empties the caches before each timed run, which is then never batched, however
      * short. NULL: hot. */
     void (*evict)(void *ctx);
+    /* Called after the last run of a visit: puts threads to sleep that spin for more work, so that
+     * they do not disturb the next visit. NULL: none do. */
+    void (*rest)(void *ctx);
     /* Device time in ns that the latest run left behind, MOP_ABSENT where there is none. Called
      * after each run, between the stamps, so it must only return a number; a sample of k runs holds
      * their sum, absent if one was. NULL: never any. */

@@ -37,6 +37,12 @@ static mop_status run_cell(void *ctx, mop_err *err)
     return st;
 }
 
+static void rest_cell(void *ctx)
+{
+    const sweep_device *d = ((const sweep_cell *)ctx)->device;
+    d->backend->rest(d->handle);
+}
+
 static void evict_cell(void *ctx)
 {
     mop_cold_evict(((const sweep_cell *)ctx)->cold);
@@ -82,6 +88,8 @@ static mop_subject describe_subject(const measuring *m, size_t i)
                          .is_host_single = strcmp(info->type, "cpu") == 0 && info->threads == 1,
                          .baseline = subject_of(m, c->against),
                          .is_control = m->s->rows[i].is_control,
+                         .rest =
+                             c->loop == NULL && c->device->backend->rest != NULL ? rest_cell : NULL,
                          .evict = c->cold != NULL ? evict_cell : NULL,
                          .device_ns = has_clock ? device_time : NULL};
 }

@@ -176,6 +176,8 @@ static void visit(mop_visits *v, uint32_t i, uint32_t pass, uint32_t position)
         st = size_up(v, i, warm_ns);
     for (uint32_t run = 0; st == MOP_OK && run < v->results[i].runs; run++)
         st = take_sample(v, i, pass, run, &v->samples[v->n_samples++]);
+    if (v->in->subjects[i].rest != NULL)
+        v->in->subjects[i].rest(v->in->subjects[i].ctx);
     if (st != MOP_OK) {
         v->n_samples = kept;
         return;

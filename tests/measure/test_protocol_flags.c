@@ -338,6 +338,19 @@ static void a_cold_subject_is_evicted_before_each_timed_run_and_never_batched(vo
     free(w);
 }
 
+static void threads_rest_after_each_visit_even_one_that_failed(void **state)
+{
+    lab *w = new_lab(1, false, false, 2);
+    const uint8_t want[] = {0, 0, 0, 0, 0, LAB_RESTED, 0, 0, LAB_RESTED};
+    (void)state;
+    w->subjects[0].rest = lab_rest;
+    lab_script(w, (lab_event){0, 1, 1, LAB_FAIL, MOP_EFAIL});
+    run(w);
+    assert_int_equal(w->n_log, sizeof want);
+    assert_memory_equal(w->log, want, sizeof want);
+    free(w);
+}
+
 static void device_time_is_the_sum_over_the_runs_of_a_sample(void **state)
 {
     lab *w = new_lab(3, false, false, 1);
@@ -414,6 +427,7 @@ int main(void)
         cmocka_unit_test(a_clock_that_goes_back_while_a_subject_is_sized_makes_no_endless_batch),
         cmocka_unit_test(a_slow_sample_without_a_cause_stays_clean),
         cmocka_unit_test(a_cold_subject_is_evicted_before_each_timed_run_and_never_batched),
+        cmocka_unit_test(threads_rest_after_each_visit_even_one_that_failed),
         cmocka_unit_test(device_time_is_the_sum_over_the_runs_of_a_sample),
         cmocka_unit_test(work_of_several_threads_is_counted_over_the_process),
         cmocka_unit_test(samples_say_how_long_they_waited_and_where_they_ran),

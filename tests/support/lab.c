@@ -88,6 +88,14 @@ void lab_evict(void *body)
         w->log[w->n_log++] = (uint8_t)(LAB_EVICTED + b->index);
 }
 
+void lab_rest(void *body)
+{
+    const lab_body *b = body;
+    lab *w = b->world;
+    if (w->n_log < LAB_LOG)
+        w->log[w->n_log++] = (uint8_t)(LAB_RESTED + b->index);
+}
+
 int64_t lab_device_ns(void *body)
 {
     const lab_body *b = body;

@@ -12,6 +12,7 @@ enum {
     LAB_SAMPLES = 1 << 13,
     LAB_PASSES = 128,
     LAB_EVICTED = 100,
+    LAB_RESTED = 200,
     LAB_CHAIN_NS = 50000,
     LAB_STREAM_NS = 100000,
     LAB_EVICT_NS = 7000000
@@ -86,7 +87,8 @@ struct lab {
     uint32_t stop_after_passes;      /* 0: never */
     uint32_t fail_sink_at;           /* pass number; UINT32_MAX: never */
 
-    uint8_t log[LAB_LOG]; /* subject of each run, in order; LAB_EVICTED + subject of an eviction */
+    uint8_t log[LAB_LOG]; /* subject of each run, in order; LAB_EVICTED + subject of an eviction,
+                           LAB_RESTED + subject of a rest */
     size_t n_log;
     mop_sample_record samples[LAB_SAMPLES];
     size_t n_samples;
@@ -105,6 +107,7 @@ void lab_script(lab *w, lab_event event);
 
 /* Takes LAB_EVICT_NS and shows in the log; for mop_subject.evict. */
 void lab_evict(void *body);
+void lab_rest(void *body);         /* shows in the log; for mop_subject.rest */
 int64_t lab_device_ns(void *body); /* device_ns of the subject, for mop_subject.device_ns */
 
 /* Runs the protocol from first_pass with `history`. */
