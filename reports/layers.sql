@@ -24,7 +24,11 @@ layer_median AS (
     GROUP BY measurement_id, idx
 )
 SELECT
-    c.variant || ', ' || c.setting AS setting,
+    c.variant || ', ' || c.setting || CASE
+        WHEN x.layer_overhead <= 0.01 AND abs(x.layer_residual) <= 0.03 THEN ''
+        WHEN x.layer_overhead IS NULL THEN ''
+        ELSE printf(', UNRELIABLE: profiled runs %+.1f %%, sum of medians %+.1f %% off the total',
+            100 * x.layer_overhead, 100 * x.layer_residual) END AS setting,
     l.idx AS layer, l.name, l.op, l.act AS activation, l.kernel,
     l.out_h || 'x' || l.out_w || 'x' || l.out_c AS "output, HxWxC",
     l.params / 1e3 AS "params, k", l.macs / 1e6 AS "MACs, M", l.bytes / 1e6 AS "moved, MB",

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "db/table.h"
 #include "profiler/base/alloc.h"
@@ -12,46 +13,17 @@
 #include "profiler/cli/roofline.h"
 #include "profiler/engine/job.h"
 #include "profiler/engine/peak.h"
+#include "profiler/measure/layers.h"
 #include "variants/passes.h"
 
-/* Times of R plain and R profiled runs, alternating. */
-struct times {
-    size_t runs, n_layers;
-    double *plain;    /* [runs] ns, host clock */
-    double *profiled; /* [runs] ns, host clock */
-    double *layer;    /* [n_layers][runs] ns, the profile's clock */
-    double *total;    /* [runs] ns, the profile's clock */
-    const char *clock_name;
-};
-
-static mop_status times_init(struct times *t, size_t runs, size_t n_layers, mop_err *err)
-{
-    *t = (struct times){.runs = runs, .n_layers = n_layers};
-    t->plain = mop_calloc(runs, sizeof *t->plain, err);
-    t->profiled = mop_calloc(runs, sizeof *t->profiled, err);
-    t->total = mop_calloc(runs, sizeof *t->total, err);
-    t->layer = mop_calloc(runs * n_layers, sizeof *t->layer, err);
-    return t->plain != NULL && t->profiled != NULL && t->total != NULL && t->layer != NULL
-               ? MOP_OK
-               : MOP_ENOMEM;
-}
-
-static void times_release(struct times *t)
-{
-    free(t->plain);
-    free(t->profiled);
-    free(t->total);
-    free(t->layer);
-}
-
 static mop_status run_all(const mop_subject_model *m, const mop_backend *backend, mop_plan *plan,
-                          struct times *t, mop_err *err)
+                          mop_layer_series *t, mop_err *err)
 {
     mop_clock clock = mop_clock_real();
     uint64_t *layer_ns = mop_calloc(t->n_layers, sizeof *layer_ns, err);
     float *out = mop_calloc(m->n_out, sizeof *out, err);
     mop_status status = layer_ns != NULL && out != NULL ? MOP_OK : MOP_ENOMEM;
-    for (size_t r = 0; r < t->runs && status == MOP_OK; r++) {
+    for (size_t r = 0; r < t->cap && status == MOP_OK; r++) {
         mop_profile profile = {.layer_ns = layer_ns, .n_layers = (uint32_t)t->n_layers};
         uint64_t a = mop_now_ns(&clock), b, c;
         status = backend->run(plan, m->input, out, NULL, err);
@@ -62,9 +34,12 @@ static mop_status run_all(const mop_subject_model *m, const mop_backend *backend
         t->plain[r] = (double)(b - a);
         t->profiled[r] = (double)(c - b);
         t->total[r] = (double)profile.total_ns;
-        t->clock_name = profile.clock_name;
         for (size_t i = 0; i < t->n_layers && status == MOP_OK; i++)
-            t->layer[i * t->runs + r] = (double)layer_ns[i];
+            t->layer[i * t->cap + r] = (double)layer_ns[i];
+        if (status == MOP_OK) {
+            t->is_host_clock = strcmp(profile.clock_name, "host") == 0;
+            t->runs++;
+        }
     }
     free(layer_ns);
     free(out);
@@ -134,7 +109,7 @@ static mop_status add_layer(mop_table *t, const mop_node *node, const char *kern
 }
 
 static mop_status layer_table(const mop_subject_model *m, const mop_backend *backend,
-                              const mop_plan *plan, const struct times *t,
+                              const mop_plan *plan, const mop_layer_series *t,
                               const struct limits *limits, mop_table *out, mop_err *err)
 {
     static const char *const cols[] = {"layer",    "op",        "kernel", "output",   "ms",
@@ -145,7 +120,7 @@ static mop_status layer_table(const mop_subject_model *m, const mop_backend *bac
     mop_status status = mop_table_start(out, cols, sizeof cols / sizeof cols[0], err);
     for (uint32_t i = 0; i < g->n_nodes && status == MOP_OK; i++)
         status = add_layer(out, &g->nodes[i], backend->kernel_name(plan, i),
-                           median(&t->layer[i * t->runs], t->runs), total, limits, err);
+                           median(&t->layer[i * t->cap], t->runs), total, limits, err);
     return status;
 }
 
@@ -168,14 +143,16 @@ static void say_roof(const mop_graph_counts *n, double ns, const mop_roofline *r
 
 /* The end-to-end figures, and whether the layer table may be believed. */
 static void summary(const mop_subject_model *m, const mop_plan *plan, const mop_backend *backend,
-                    const struct times *t, const mop_check *check, const struct limits *limits)
+                    mop_layer_series *t, const mop_check *check, const struct limits *limits)
 {
     mop_graph_counts n;
     mop_plan_info info;
-    double plain = median(t->plain, t->runs), profiled = median(t->profiled, t->runs);
-    double sum = 0, total = median(t->total, t->runs);
-    for (size_t i = 0; i < t->n_layers; i++)
-        sum += median(&t->layer[i * t->runs], t->runs);
+    double plain = median(t->plain, t->runs);
+    double total = median(t->total, t->runs);
+    mop_clock clock = mop_clock_real();
+    uint64_t cost, step;
+    mop_clock_measure(&clock, &cost, &step);
+    mop_layer_bounds bounds = mop_layer_series_bounds(t, (double)cost);
     mop_graph_count(m->fused->graph, &n);
     backend->plan_info(plan, &info);
     const double peak = limits->peak;
@@ -187,14 +164,16 @@ static void summary(const mop_subject_model *m, const mop_plan *plan, const mop_
     say_roof(&n, plain, &limits->roof);
     fprintf(
         stderr,
-        "\nlayers by the %s clock: medians sum to %.3f ms of %.3f ms; profiled / plain = %.3f%s\n"
+        "\nlayers by the %s clock: their medians sum to %+.1f %% off the median total of %.3f "
+        "ms (reliable within %g %%);\nprofiled runs are %+.1f %% longer without the clock's known "
+        "cost (reliable up to %g %%): the layer table is %s\n"
         "set-up %.1f ms, first run %.1f ms, arena %.1f MiB, weights %.1f MiB; output error %.1e "
         "(bound %.1e)\n",
-        t->clock_name, sum / 1e6, total / 1e6, profiled / plain,
-        profiled / plain > 1.05 || fabs(sum / total - 1) > 0.05 ? " (layer table unreliable)" : "",
-        (double)info.setup_ns / 1e6, (double)info.first_run_ns / 1e6,
-        (double)info.arena_bytes / 0x1p20, (double)info.weight_bytes / 0x1p20, check->end_to_end,
-        check->end_bound);
+        t->is_host_clock ? "host" : "device", 100 * bounds.residual, total / 1e6,
+        100 * MOP_LAYER_RESIDUAL, 100 * bounds.overhead, 100 * MOP_LAYER_OVERHEAD,
+        mop_layers_are_reliable(&bounds) ? "reliable" : "unreliable", (double)info.setup_ns / 1e6,
+        (double)info.first_run_ns / 1e6, (double)info.arena_bytes / 0x1p20,
+        (double)info.weight_bytes / 0x1p20, check->end_to_end, check->end_bound);
 }
 
 struct typed {
@@ -208,7 +187,7 @@ static mop_status profile_on(const struct typed *o, const mop_backend *backend, 
     mop_plan *plan = NULL;
     mop_check check = {0};
     mop_table table = {0};
-    struct times t = {0};
+    mop_layer_series t = {0};
     mop_clock clock = mop_clock_real();
     struct limits limits = {0};
     mop_device_info info;
@@ -218,7 +197,7 @@ static mop_status profile_on(const struct typed *o, const mop_backend *backend, 
         status = mop_subject_model_plan(m, backend, device, &plan, &check, err);
     limits.peak = mop_peak_flops(&clock, mop_isa_best(isa_mask), 10);
     if (status == MOP_OK)
-        status = times_init(&t, runs, m->fused->graph->n_nodes, err);
+        status = mop_layer_series_init(&t, runs, m->fused->graph->n_nodes, err);
     if (status == MOP_OK)
         status = run_all(m, backend, plan, &t, err);
     if (status == MOP_OK)
@@ -228,7 +207,7 @@ static mop_status profile_on(const struct typed *o, const mop_backend *backend, 
     if (status == MOP_OK)
         summary(m, plan, backend, &t, &check, &limits);
     mop_table_release(&table);
-    times_release(&t);
+    mop_layer_series_release(&t);
     backend->plan_free(plan);
     return status;
 }

@@ -99,6 +99,8 @@ static mop_status close_sweep(sweep *s, mop_err *err)
 {
     mop_status st = mop_sweep_judge_controls(s, err);
     if (st == MOP_OK)
+        st = mop_sweep_grade(s, err);
+    if (st == MOP_OK)
         st = mop_sweep_update_rows(s, err);
     if (st == MOP_OK)
         st = s->sink->finish_sweep(s->sink->ctx, s->sweep_id, s->aa_floor, err);

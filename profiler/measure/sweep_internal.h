@@ -131,7 +131,10 @@ mop_status mop_sweep_load_plan(sweep *s, mop_err *err);
 mop_status mop_sweep_complete_models(sweep *s, mop_err *err);
 mop_status mop_sweep_update_rows(sweep *s, mop_err *err);
 
-/* sweep_measure.c: passes and profiled runs over the rows that have a plan. */
+/* sweep_grade.c: the grade of every row that has samples, once the controls are judged. */
+mop_status mop_sweep_grade(sweep *s, mop_err *err);
+
+/* sweep_measure.c: passes over the rows that have a plan; sweep_profile.c: profiled runs. */
 mop_status mop_sweep_measure(sweep *s, mop_err *err);
 mop_status mop_sweep_profile(sweep *s, mop_err *err);
 

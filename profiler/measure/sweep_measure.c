@@ -1,4 +1,4 @@
-/* Passes and profiled runs over the rows that have a plan. */
+/* Passes over the rows that have a plan. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +11,6 @@
 
 /* The passes may take this share of what preparation left; the rest is for profiled runs. */
 #define PASSES_SHARE 0.85
-enum { PROFILE_ROUNDS = 5 };
 
 /* The rows under measurement, and the protocol's view of them. */
 typedef struct measuring {
@@ -236,73 +235,5 @@ mop_status mop_sweep_measure(sweep *s, mop_err *err)
         conclude(&m);
     }
     measuring_release(&m);
-    return st;
-}
-
-/* One plain run, then one profiled run, stored. A back end that cannot profile is left in peace. */
-static mop_status profile_row(sweep *s, size_t i, uint32_t round, uint64_t *ns, int64_t *stored,
-                              mop_err *err)
-{
-    sweep_cell *c = &s->cells[i];
-    mop_sweep_mark(s->part->page, MOP_WORK_PROFILE, (uint32_t)i);
-    uint32_t n = c->network->fused->graph->n_nodes;
-    mop_profile profile = {.layer_ns = ns, .n_layers = n};
-    mop_err why = {0};
-    uint64_t began = mop_now_ns(&s->world->clock);
-    mop_status st = run_cell(c, &why);
-    int64_t plain = (int64_t)(mop_now_ns(&s->world->clock) - began);
-    if (st == MOP_OK)
-        st = c->device->backend->run(c->plan, c->network->input, c->out, &profile, &why);
-    if (st == MOP_OK) {
-        for (uint32_t k = 0; k < profile.n_layers; k++)
-            stored[k] = (int64_t)ns[k];
-        return s->sink->put_layer_times(s->sink->ctx, s->rows[i].record.id, round,
-                                        &(mop_layer_times){.layer_ns = stored,
-                                                           .n = profile.n_layers,
-                                                           .total_ns = (int64_t)profile.total_ns,
-                                                           .plain_ns = plain},
-                                        err);
-    }
-    s->lost = (mop_err){0}; /* so late it costs layer times only */
-    if (round == 0)
-        mop_sweep_note(s, "%s on %s has no layer times: %s", s->rows[i].variant, s->rows[i].backend,
-                       why.msg);
-    c->device->backend->plan_free(c->plan);
-    c->plan = NULL;
-    return MOP_OK;
-}
-
-static size_t most_nodes(const sweep *s)
-{
-    size_t most = 1;
-    for (size_t k = 0; k < s->n_networks; k++) {
-        const mop_model *m = s->networks[k].fused;
-        if (m != NULL && m->graph->n_nodes > most)
-            most = m->graph->n_nodes;
-    }
-    return most;
-}
-
-/* Rounds over all measured rows, plain and profiled runs alternating; the first round always,
- * further ones while the budget lasts. A profiled run after all passes cannot disturb a plain
- * sample. */
-mop_status mop_sweep_profile(sweep *s, mop_err *err)
-{
-    size_t cap = most_nodes(s);
-    uint64_t *ns = mop_calloc(cap, sizeof *ns, err);
-    int64_t *stored = mop_calloc(cap, sizeof *stored, err);
-    mop_status st = ns != NULL && stored != NULL ? MOP_OK : MOP_ENOMEM;
-    uint64_t began = mop_sweep_elapsed(s);
-    for (uint32_t round = 0; round < PROFILE_ROUNDS && st == MOP_OK; round++) {
-        uint64_t now = mop_sweep_elapsed(s);
-        if (round > 0 && now + (now - began) / round > s->budget_ns)
-            break;
-        for (size_t i = 0; i < s->n_plain && st == MOP_OK && !mop_sweep_interrupted(s); i++) {
-            if (s->cells[i].plan != NULL && s->rows[i].record.state == MOP_DONE)
-                st = profile_row(s, i, round, ns, stored, err);
-        }
-    }
-    free(ns);
-    free(stored);
     return st;
 }

@@ -87,6 +87,8 @@ static void controls_are_rows_beyond_the_plan_with_samples_of_their_own(void **s
     assert_float_equal(control(b, "linearity x20")->value, 1, 1e-9);
     assert_float_equal(b->store.aa_floor, 0, 1e-12);
     assert_string_equal(b->notes, "");
+    for (size_t i = 0; i < 12; i++)
+        assert_string_equal(b->store.rows[i].grade, "C"); /* 12 passes */
     free(b);
 }
 
@@ -126,6 +128,25 @@ static void the_floor_is_the_largest_deviation_whatever_its_sign(void **state)
     assert_float_equal(b->store.aa_floor, 0.01, 1e-9);
     assert_int_equal(b->outcome.n_controls_failed, 0);
     free(b);
+}
+
+static void a_failed_control_or_a_wide_floor_costs_the_grade(void **state)
+{
+    (void)state;
+    for (int disturbed = 0; disturbed < 3; disturbed++) {
+        bench *b = bench_with_controls();
+        b->options.n_specs = 1;
+        b->options.n_backends = 1;
+        b->options.precision = 1e-9; /* never reached: 60 passes */
+        fake.jitter_ns = 1000;
+        b->stretch_102 = disturbed == 1 ? 1.05 : 1;
+        fake.copy_ns = disturbed == 2 ? 30000 : 0; /* 1.5 %: within what a control may read */
+        assert_int_equal(bench_run(b), MOP_OK);
+        assert_string_equal(b->store.rows[0].grade, disturbed == 0   ? "A"
+                                                    : disturbed == 1 ? "C"
+                                                                     : "B");
+        free(b);
+    }
 }
 
 static void a_loop_that_reads_1_05_fails(void **state)
@@ -437,6 +458,7 @@ int main(void)
         cmocka_unit_test(a_world_without_a_loop_has_no_controls_and_no_floor),
         cmocka_unit_test(copies_that_are_slower_are_the_floor),
         cmocka_unit_test(the_floor_is_the_largest_deviation_whatever_its_sign),
+        cmocka_unit_test(a_failed_control_or_a_wide_floor_costs_the_grade),
         cmocka_unit_test(a_loop_that_reads_1_05_fails),
         cmocka_unit_test(twenty_times_the_work_must_take_twenty_times_as_long),
         cmocka_unit_test(too_few_passes_judge_nothing_and_nothing_passes),

@@ -239,6 +239,7 @@ static mop_status count_run(mop_plan *p, mop_profile *profile, mop_err *err)
         return mop_fail(err, MOP_ELOST, "fake: the device is lost");
     if (fake.now_ns != NULL)
         *fake.now_ns += fake.run_ns + (p->is_copy ? fake.copy_ns : 0) +
+                        (p->runs * UINT32_C(2654435761) >> 28) * fake.jitter_ns +
                         (profile != NULL ? fake.profiled_ns : 0);
     return MOP_OK;
 }

@@ -22,6 +22,7 @@ typedef struct fake_config {
     uint64_t *now_ns;     /* moved by run_ns each run; may be NULL */
     uint64_t run_ns;
     uint64_t copy_ns;     /* a second timed plan of a network on a device takes this much longer */
+    uint64_t jitter_ns;   /* a run takes up to 15 times this much longer, as its number says */
     uint64_t profiled_ns; /* a profiled run takes this much longer */
     uint64_t layer_ns;    /* of each layer in a profiled run; 0: layer i takes i ns */
     uint32_t lost_at_run; /* plain run of a plan that reports MOP_ELOST, 1 the first; 0: never */
