@@ -17,6 +17,7 @@ CFLAGS_release := -O2 -g
 CFLAGS_debug := -O0 -g3
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_coverage := -O0 -g --coverage
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_coverage := --coverage
 ALL_CFLAGS = $(BASE_CFLAGS) $(CFLAGS_$(CONFIG)) $(PKG_CFLAGS) $(CFLAGS)
@@ -25,6 +26,8 @@ ALL_CFLAGS = $(BASE_CFLAGS) $(CFLAGS_$(CONFIG)) $(PKG_CFLAGS) $(CFLAGS)
 # Sanitizer, debug and coverage builds keep their own optimisation: unrolled tiles under -O3 and
 # sanitizers take minutes to compile.
 KERNEL_CFLAGS_release := -O3
+# Fuzzing runs no kernel.
+KERNEL_CFLAGS_fuzz := -O0 -fno-sanitize=fuzzer-no-link,address,undefined
 KERNEL_CFLAGS = $(KERNEL_CFLAGS_$(CONFIG)) -ffp-contract=fast -fno-trapping-math
 ISA_CFLAGS_scalar := -DMOP_ISA=scalar -DMOP_ISA_LEVEL=MOP_ISA_SCALAR -fno-tree-vectorize
 ISA_CFLAGS_avx2 := -DMOP_ISA=avx2 -DMOP_ISA_LEVEL=MOP_ISA_AVX2 -mavx2 -mfma
@@ -49,6 +52,7 @@ LIB_SRC := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c)) $(wildcard $(KERNEL_INFRA)
 CLI_SRC := $(wildcard profiler/cli/*.c)
 TEST_SUPPORT := $(wildcard tests/support/*.c)
 TEST_SRC := $(wildcard tests/*/test_*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(B)/%.$(i).o)) $(B)/gen/embed.o
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
@@ -69,7 +73,7 @@ EMBED_DEPS := $(EMBED_PLAIN) $(SPV) $(if $(WEB),reports/node_modules/.installed)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all setup test test-bins bench bench-repeat lint format asan install uninstall clean help notes FORCE
+.PHONY: all setup test test-bins fuzz fuzz-bins bench bench-repeat lint format asan install uninstall clean help notes FORCE
 
 all: notes moprof ## build ./moprof (the default)
 
@@ -137,6 +141,28 @@ $(WEB): reports/node_modules/.installed
 # --- tests ---------------------------------------------------------------------------------------------
 $(B)/tests/%: $(B)/tests/%.o $(TEST_SUPPORT:%.c=$(B)/%.o) $(B)/libmoprof.a
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS_$(CONFIG)) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS)
+
+# The fuzzed entry points, with the one file of the command line that they call.
+FUZZ_OBJ := $(FUZZ_SRC:%.c=$(B)/%.o) $(B)/tests/fuzz/fuzz.o $(B)/profiler/cli/options.o
+FUZZ_TARGETS := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
+FUZZ_TIME ?= 60
+FUZZ_CC ?= clang
+
+$(B)/tests/fuzz/test_corpus: $(B)/tests/fuzz/test_corpus.o $(FUZZ_OBJ) $(TEST_SUPPORT:%.c=$(B)/%.o) $(B)/libmoprof.a
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS_$(CONFIG)) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS)
+
+$(B)/fuzz/%: tests/fuzz/driver.c $(FUZZ_OBJ) $(TEST_SUPPORT:%.c=$(B)/%.o) $(B)/libmoprof.a
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DMOP_FUZZ_TARGET=mop_fuzz_$* \
+	    -fsanitize=fuzzer,address,undefined $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS)
+
+fuzz-bins: $(FUZZ_TARGETS:%=$(B)/fuzz/%)
+fuzz: ## libFuzzer with ASan and UBSan on everything that reads files and texts; FUZZ_TIME=60 seconds each
+	@if echo 'int LLVMFuzzerTestOneInput(void *p, long n) { return n < 0 || !p; }' | \
+	    $(FUZZ_CC) -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null; then \
+	    $(MAKE) -s CONFIG=fuzz CC='$(FUZZ_CC)' fuzz-bins && \
+	    sh tests/fuzz/run.sh $(FUZZ_TIME) build/fuzz $(FUZZ_TARGETS); \
+	else echo "skip: no fuzzing, because $(FUZZ_CC) has no libFuzzer (Debian package libclang-rt-14-dev)"; fi
 
 test-bins: notes $(TEST_BIN) $(B)/moprof
 test: test-bins ## run every test; TESTS=glob picks some by path

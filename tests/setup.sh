@@ -17,4 +17,9 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 # a list of words
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
 fi
+# libFuzzer and the sanitizers of clang, in a package of clang's own version; only `make fuzz` needs it
+rt=libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev
+dpkg-query -W -f='${Status}' "$rt" 2>/dev/null | grep -q 'ok installed' ||
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$rt" ||
+    echo "setup: left out: make fuzz, because there is no $rt"
 echo "setup: everything is installed"
