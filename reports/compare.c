@@ -183,7 +183,8 @@ static void take_limits(job *j)
     j->limits = (mop_compare_limits){.aa_a = j->a.aa_floor,
                                      .aa_b = j->b.aa_floor,
                                      .drift = j->is_within ? (double)NAN : drift_of(j),
-                                     .misread = fmax(j->a.misread, j->b.misread)};
+                                     .misread = fmax(j->a.misread, j->b.misread),
+                                     .is_unread = j->a.n_unread > 0 || j->b.n_unread > 0};
     j->margin = j->filter->margin > 0 ? j->filter->margin : MOP_COMPARE_MARGIN;
     j->has_common_baseline = !j->is_within && *baseline != '\0' &&
                              strcmp(baseline, mop_compare_sweep_text(&j->b, "baseline")) == 0;
@@ -228,13 +229,10 @@ static void judge(const job *j, pair *p)
 /* A row that failed or has no sample is as good as none. */
 static bool is_without_times(const mop_compare_row *r, const char *side, char *why, size_t size)
 {
-    if (r->n_passes > 0)
+    if (r->has_samples)
         return false;
-    (void)snprintf(why, size, "%s%.20s in %s%s%.200s",
-                   strcmp(r->state, "pending") == 0 || strcmp(r->state, "done") == 0
-                       ? "without clean samples, "
-                       : "",
-                   r->state, side, *r->reason != '\0' ? ": " : "", r->reason);
+    (void)snprintf(why, size, "%.20s in %s%s%.200s", r->state, side,
+                   *r->reason != '\0' ? ": " : " without a sample", r->reason);
     return true;
 }
 
@@ -273,7 +271,7 @@ static mop_status put_pair(const job *j, const pair *p, mop_cell *c, mop_err *er
                             p->ratio.hi,
                             p->a != NULL ? p->a->median_ns / 1e6 : (double)NAN,
                             p->b != NULL ? p->b->median_ns / 1e6 : (double)NAN,
-                            isinf(floor) ? (double)NAN : 100 * floor,
+                            100 * floor,
                             p->relative};
     static const int decimals[] = {4, 4, 4, 4, 4, 2, 4};
     (void)snprintf(name, sizeof name, "%s%s%s", r->variant,
@@ -320,20 +318,29 @@ static mop_status put_table(const job *j, mop_comparison *out, mop_err *err)
 
 static mop_status say_controls(const mop_compare_loaded *l, mop_strlist *before, mop_err *err)
 {
+    size_t unread = 0;
     mop_status status = MOP_OK;
-    for (size_t i = 0; i < l->controls.n_rows && status == MOP_OK; i++)
-        status =
-            mop_compare_say(before, err, "a control of %s FAILED: %s read %s, and %s to %s is due",
-                            l->side->name, mop_section_cell(&l->controls, i, "name")->text,
-                            mop_section_cell(&l->controls, i, "value")->text,
-                            mop_section_cell(&l->controls, i, "low")->text,
-                            mop_section_cell(&l->controls, i, "high")->text);
-    if (status == MOP_OK && l->misread > 0 && !isinf(l->misread))
+    for (size_t i = 0; i < l->controls.n_rows && status == MOP_OK; i++) {
+        const mop_cell *value = mop_section_cell(&l->controls, i, "value");
+        unread += value->kind == MOP_CELL_NULL;
+        if (value->kind != MOP_CELL_NULL)
+            status = mop_compare_say(before, err,
+                                     "a control of %s FAILED: %s read %s, and %s to %s is due",
+                                     l->side->name, mop_section_cell(&l->controls, i, "name")->text,
+                                     value->text, mop_section_cell(&l->controls, i, "low")->text,
+                                     mop_section_cell(&l->controls, i, "high")->text);
+    }
+    if (status == MOP_OK && l->misread > 0)
         status =
             mop_compare_say(before, err,
                             "so no difference under %.2f %% gets a verdict, and none is called "
                             "SAME",
                             100 * l->misread);
+    if (status == MOP_OK && unread > 0)
+        status = mop_compare_say(before, err,
+                                 "%zu control%s of %s could not be read: too few clean passes%s",
+                                 unread, unread == 1 ? "" : "s", l->side->name,
+                                 l->n_unread > 0 ? ", so nothing is called SAME" : "");
     return status;
 }
 

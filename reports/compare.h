@@ -40,8 +40,8 @@ mop_interval mop_compare_unpaired(const double *a, size_t n_a, const double *b, 
 typedef struct mop_compare_limits {
     double aa_a, aa_b; /* A/A floor of either sweep */
     double drift;      /* how far the FMA control loop differs between them; NAN within one sweep */
-    double misread;    /* how far a failed control read off; 0 if none failed, INFINITY if one that
-                          could not even be read */
+    double misread;    /* how far a failed control read off; 0 if none failed */
+    bool is_unread;    /* a control could not be read, for want of clean passes */
 } mop_compare_limits;
 
 /* The difference under which no verdict is given: the largest of the limits; NAN where there is
@@ -49,7 +49,7 @@ typedef struct mop_compare_limits {
 double mop_compare_floor(const mop_compare_limits *limits);
 
 /* The verdict over a ratio with its interval. SAME: the whole interval lies within 1 +- max(floor,
- * margin), and no control failed. Otherwise FASTER: it lies below 1 - floor; SLOWER: above 1 +
+ * margin), and every control passed. Otherwise FASTER: it lies below 1 - floor; SLOWER: above 1 +
  * floor. UNCLEAR for anything else, with *why a constant sentence ("" for the others). is_x: a side
  * has grade X. */
 mop_verdict mop_compare_verdict(const mop_interval *ratio, const mop_compare_limits *limits,

@@ -46,18 +46,16 @@ mop_verdict mop_compare_verdict(const mop_interval *ratio, const mop_compare_lim
         *why = "too few clean passes for an interval";
     else if (isnan(floor))
         *why = "neither an A/A floor nor a common FMA control says what a difference means here";
-    else if (isinf(floor))
-        *why = "a control failed without a reading";
     if (**why != '\0')
         return MOP_VERDICT_UNCLEAR;
     bool is_within = ratio->lo >= 1 - same && ratio->hi <= 1 + same;
-    if (is_within && !(limits->misread > 0))
+    if (is_within && !(limits->misread > 0) && !limits->is_unread)
         return MOP_VERDICT_SAME;
     if (ratio->hi < 1 - floor)
         return MOP_VERDICT_FASTER;
     if (ratio->lo > 1 + floor)
         return MOP_VERDICT_SLOWER;
-    *why = is_within ? "a control failed: no difference seen is not sameness shown"
+    *why = is_within ? "a control did not pass: no difference seen is not sameness shown"
                      : "the interval is too wide for its distance from 1";
     return MOP_VERDICT_UNCLEAR;
 }

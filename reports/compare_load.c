@@ -82,7 +82,9 @@ static void fill_row(mop_compare_loaded *l, size_t i, const mop_compare_filter *
     r->is_control = *r->alias != '\0';
     r->is_wanted = !r->is_control && passes_filter(r, l->side, filter);
     bool is_timed = strcmp(r->state, "done") == 0 || strcmp(r->state, "pending") == 0;
-    if (!is_timed) /* a row that failed later has samples, and they count for nothing */
+    /* a row that failed later has samples, and they count for nothing */
+    r->has_samples = is_timed && mop_section_cell(t, i, "n_clean")->kind != MOP_CELL_NULL;
+    if (!is_timed)
         r->median_ns = (double)NAN;
 }
 
@@ -126,7 +128,8 @@ static void take_controls(mop_compare_loaded *l)
         double off = fmax(fabs(value - low), fabs(value - high));
         if (is_aa(mop_section_cell(&l->controls, i, "name")->text) && !isnan(l->aa_floor))
             continue;
-        l->misread = fmax(l->misread, isnan(value) || isnan(off) ? (double)INFINITY : off);
+        l->n_unread += isnan(off) ? 1 : 0;
+        l->misread = fmax(l->misread, off); /* fmax passes NAN over */
     }
 }
 

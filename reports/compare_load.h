@@ -14,9 +14,10 @@ typedef struct mop_compare_row {
     const double *pass_ns; /* [n_passes] medians of clean samples, by rising pass */
     const int64_t *pass;   /* [n_passes] */
     size_t n_passes;
-    bool is_control; /* a control's row, which is not compared itself */
-    bool is_wanted;  /* the filter and the variant of the side let it through */
-    bool is_matched; /* has its partner */
+    bool has_samples; /* clean or not; false where the row failed */
+    bool is_control;  /* a control's row, which is not compared itself */
+    bool is_wanted;   /* the filter and the variant of the side let it through */
+    bool is_matched;  /* has its partner */
 } mop_compare_row;
 
 typedef struct mop_compare_loaded {
@@ -29,6 +30,7 @@ typedef struct mop_compare_loaded {
     size_t most_passes; /* of any row */
     double aa_floor;    /* NAN if none */
     double misread;     /* as in mop_compare_limits */
+    size_t n_unread;    /* controls that could not be read */
 } mop_compare_loaded;
 
 /* Reads a side; release it, also after a failure. */

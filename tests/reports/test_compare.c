@@ -190,6 +190,10 @@ static void a_failed_control_is_said_first_and_raises_the_floor(void **state)
     fresh("controls.db");
     int64_t a = made_sweep_add(path, &base), b = made_sweep_add(path, &bad);
     int64_t d = made_sweep_add(path, &aliases);
+    const made_sweep blind = {
+        .seed = SEED + 3, .unread_control = "linearity x20", .scale = {1.1, 1, 1}};
+    const made_sweep half = {.seed = SEED + 4, .unread_control = "aa:cpu/1:cnn30"};
+    int64_t e = made_sweep_add(path, &blind), f = made_sweep_add(path, &half);
     compare_sweeps(a, b, NULL, &c);
     assert_non_null(strstr(c.before.items[0], "a control of sweep B FAILED: fma x1.02 read 1.05"));
     assert_true(fabs(cell(&c, "cnn30", "floor_percent")->r - 3.5) < 1e-9); /* 1.05 - 1.015 */
@@ -199,6 +203,15 @@ static void a_failed_control_is_said_first_and_raises_the_floor(void **state)
     mop_comparison_release(&c);
     compare_sweeps(a, d, NULL, &c); /* a failed A/A control is in the A/A floor already */
     expect_says(&c.before, "aa:cpu/1:cnn30");
+    expect(&c, "cnn30", "SAME");
+    mop_comparison_release(&c);
+    compare_sweeps(a, e, NULL, &c); /* what could not be read says nothing of the others' size */
+    expect_says(&c.before, "1 control of sweep B could not be read: too few clean passes, so");
+    expect(&c, "cnn30", "SLOWER");
+    expect(&c, "mobileone-s0", "UNCLEAR");
+    mop_comparison_release(&c);
+    compare_sweeps(a, f, NULL, &c); /* the other copies gave the A/A floor */
+    expect_says(&c.before, "1 control of sweep B could not be read: too few clean passes");
     expect(&c, "cnn30", "SAME");
     mop_comparison_release(&c);
 }
@@ -250,15 +263,22 @@ static void a_grade_x_or_too_few_passes_get_no_verdict(void **state)
 {
     (void)state;
     const made_sweep x = {.seed = SEED + 1, .scale = {2, 2, 2}, .grade = {"X", "C", "B"}};
+    const made_sweep dirty = {.seed = SEED + 3, .dirty = "cnn30"};
     const made_sweep brief = {.seed = SEED + 2, .passes = 6, .scale = {2, 2, 2}};
     mop_comparison c;
     fresh("grades.db");
     int64_t a = made_sweep_add(path, &base), b = made_sweep_add(path, &x);
-    int64_t d = made_sweep_add(path, &brief);
+    int64_t d = made_sweep_add(path, &brief), e = made_sweep_add(path, &dirty);
     compare_sweeps(a, b, NULL, &c);
     expect(&c, "cnn30", "UNCLEAR");
     assert_non_null(strstr(cell(&c, "cnn30", "reason")->text, "grade X"));
     expect(&c, "mobilenetv2-1.0", "SLOWER");
+    mop_comparison_release(&c);
+    compare_sweeps(a, e, NULL, &c); /* it was timed, and nothing can be said of it */
+    expect(&c, "cnn30", "UNCLEAR");
+    assert_string_equal(cell(&c, "cnn30", "passes")->text, "20/0");
+    assert_true(cell(&c, "cnn30", "ratio")->kind == MOP_CELL_NULL);
+    expect(&c, "mobileone-s0", "SAME");
     mop_comparison_release(&c);
     compare_sweeps(a, d, NULL, &c);
     expect(&c, "mobilenetv2-1.0", "UNCLEAR");

@@ -36,41 +36,44 @@ static void the_truth_table_holds_to_the_last_digit(void **state)
     (void)state;
     static const struct {
         double lo, hi, aa, drift, misread, margin;
-        bool is_x;
+        bool is_x, is_unread;
         mop_verdict verdict;
     } cases[] = {
         /* the floor decides, from both sides */
-        {1.031, 1.050, 0.03, NONE, 0, 0.01, false, MOP_VERDICT_SLOWER},
-        {1.030, 1.050, 0.03, NONE, 0, 0.01, false, MOP_VERDICT_UNCLEAR},
-        {0.950, 0.969, 0.03, NONE, 0, 0.01, false, MOP_VERDICT_FASTER},
-        {0.950, 0.970, 0.03, NONE, 0, 0.01, false, MOP_VERDICT_UNCLEAR},
+        {1.031, 1.050, 0.03, NONE, 0, 0.01, false, false, MOP_VERDICT_SLOWER},
+        {1.030, 1.050, 0.03, NONE, 0, 0.01, false, false, MOP_VERDICT_UNCLEAR},
+        {0.950, 0.969, 0.03, NONE, 0, 0.01, false, false, MOP_VERDICT_FASTER},
+        {0.950, 0.970, 0.03, NONE, 0, 0.01, false, false, MOP_VERDICT_UNCLEAR},
         /* the largest of the floors counts */
-        {1.031, 1.050, 0.01, 0.04, 0, 0.01, false, MOP_VERDICT_UNCLEAR},
-        {1.041, 1.050, 0.01, 0.04, 0, 0.01, false, MOP_VERDICT_SLOWER},
-        {1.031, 1.050, NONE, 0.02, 0, 0.01, false, MOP_VERDICT_SLOWER},
+        {1.031, 1.050, 0.01, 0.04, 0, 0.01, false, false, MOP_VERDICT_UNCLEAR},
+        {1.041, 1.050, 0.01, 0.04, 0, 0.01, false, false, MOP_VERDICT_SLOWER},
+        {1.031, 1.050, NONE, 0.02, 0, 0.01, false, false, MOP_VERDICT_SLOWER},
         /* sameness: within the floor or the margin, whichever is wider, ends included */
-        {0.990, 1.010, 0.003, NONE, 0, 0.01, false, MOP_VERDICT_SAME},
-        {0.990, 1.011, 0.003, NONE, 0, 0.01, false, MOP_VERDICT_UNCLEAR},
-        {0.970, 1.030, 0.03, NONE, 0, 0.01, false, MOP_VERDICT_SAME},
-        {1.004, 1.009, 0.003, NONE, 0, 0.01, false, MOP_VERDICT_SAME},
-        {1.004, 1.009, 0.003, NONE, 0, 0.005, false, MOP_VERDICT_SLOWER},
-        {1.020, 1.040, 0.003, NONE, 0, 0.05, false, MOP_VERDICT_SAME},
+        {0.990, 1.010, 0.003, NONE, 0, 0.01, false, false, MOP_VERDICT_SAME},
+        {0.990, 1.011, 0.003, NONE, 0, 0.01, false, false, MOP_VERDICT_UNCLEAR},
+        {0.970, 1.030, 0.03, NONE, 0, 0.01, false, false, MOP_VERDICT_SAME},
+        {1.004, 1.009, 0.003, NONE, 0, 0.01, false, false, MOP_VERDICT_SAME},
+        {1.004, 1.009, 0.003, NONE, 0, 0.005, false, false, MOP_VERDICT_SLOWER},
+        {1.020, 1.040, 0.003, NONE, 0, 0.05, false, false, MOP_VERDICT_SAME},
         /* one side of the interval beyond, the other not */
-        {0.980, 1.050, 0.003, NONE, 0, 0.01, false, MOP_VERDICT_UNCLEAR},
+        {0.980, 1.050, 0.003, NONE, 0, 0.01, false, false, MOP_VERDICT_UNCLEAR},
         /* a control that failed raises the floor, and then nothing is SAME */
-        {0.999, 1.001, 0.003, NONE, 0.035, 0.01, false, MOP_VERDICT_UNCLEAR},
-        {1.030, 1.034, 0.003, NONE, 0.035, 0.01, false, MOP_VERDICT_UNCLEAR},
-        {1.036, 1.050, 0.003, NONE, 0.035, 0.01, false, MOP_VERDICT_SLOWER},
-        {2.000, 2.100, 0.003, NONE, INFINITY, 0.01, false, MOP_VERDICT_UNCLEAR},
+        {0.999, 1.001, 0.003, NONE, 0.035, 0.01, false, false, MOP_VERDICT_UNCLEAR},
+        {1.030, 1.034, 0.003, NONE, 0.035, 0.01, false, false, MOP_VERDICT_UNCLEAR},
+        {1.036, 1.050, 0.003, NONE, 0.035, 0.01, false, false, MOP_VERDICT_SLOWER},
+        /* a control that could not be read shows no sameness, and hides no difference */
+        {0.999, 1.001, 0.003, NONE, 0, 0.01, false, true, MOP_VERDICT_UNCLEAR},
+        {1.020, 1.040, 0.003, NONE, 0, 0.01, false, true, MOP_VERDICT_SLOWER},
         /* nothing to go by */
-        {2.000, 2.100, NONE, NONE, 0, 0.01, false, MOP_VERDICT_UNCLEAR},
-        {2.000, 2.100, NONE, NONE, 0.035, 0.01, false, MOP_VERDICT_UNCLEAR},
-        {2.000, 2.100, 0.003, NONE, 0, 0.01, true, MOP_VERDICT_UNCLEAR},
-        {NONE, NONE, 0.003, NONE, 0, 0.01, false, MOP_VERDICT_UNCLEAR},
+        {2.000, 2.100, NONE, NONE, 0, 0.01, false, false, MOP_VERDICT_UNCLEAR},
+        {2.000, 2.100, NONE, NONE, 0.035, 0.01, false, false, MOP_VERDICT_UNCLEAR},
+        {2.000, 2.100, 0.003, NONE, 0, 0.01, true, false, MOP_VERDICT_UNCLEAR},
+        {NONE, NONE, 0.003, NONE, 0, 0.01, false, false, MOP_VERDICT_UNCLEAR},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const mop_interval r = {sqrt(cases[i].lo * cases[i].hi), cases[i].lo, cases[i].hi};
-        const mop_compare_limits limits = {cases[i].aa, NONE, cases[i].drift, cases[i].misread};
+        const mop_compare_limits limits = {cases[i].aa, NONE, cases[i].drift, cases[i].misread,
+                                           cases[i].is_unread};
         const char *why = NULL;
         mop_verdict v = mop_compare_verdict(&r, &limits, cases[i].margin, cases[i].is_x, &why);
         if (v != cases[i].verdict)
@@ -83,10 +86,10 @@ static void the_truth_table_holds_to_the_last_digit(void **state)
 static void the_floor_is_the_largest_limit_that_is_known(void **state)
 {
     (void)state;
-    assert_true(mop_compare_floor(&(mop_compare_limits){0.01, 0.02, 0.005, 0}) == 0.02);
-    assert_true(mop_compare_floor(&(mop_compare_limits){0.01, NONE, 0.03, 0}) == 0.03);
-    assert_true(mop_compare_floor(&(mop_compare_limits){NONE, 0.01, NONE, 0.05}) == 0.05);
-    assert_true(isnan(mop_compare_floor(&(mop_compare_limits){NONE, NONE, NONE, 0.05})));
+    assert_true(mop_compare_floor(&(mop_compare_limits){0.01, 0.02, 0.005, 0, false}) == 0.02);
+    assert_true(mop_compare_floor(&(mop_compare_limits){0.01, NONE, 0.03, 0, false}) == 0.03);
+    assert_true(mop_compare_floor(&(mop_compare_limits){NONE, 0.01, NONE, 0.05, false}) == 0.05);
+    assert_true(isnan(mop_compare_floor(&(mop_compare_limits){NONE, NONE, NONE, 0.05, false})));
 }
 
 static void the_unpaired_interval_is_made_of_both_sides_order_statistics(void **state)
@@ -183,7 +186,7 @@ static mop_verdict sweep_twice(mop_rng *rng, const struct world *w)
     mop_interval ratio = mop_compare_unpaired(a, N, b, N, 0.95, work);
     double fma = mop_compare_unpaired(fma_a, N, fma_b, N, 0.95, work).est;
     double aa = fabs(mop_ratio_interval(a, alias, N, 0.95, work).est - 1);
-    const mop_compare_limits limits = {aa, NONE, fmax(fma, 1 / fma) - 1, 0};
+    const mop_compare_limits limits = {aa, NONE, fmax(fma, 1 / fma) - 1, 0, false};
     return mop_compare_verdict(&ratio, &limits, MOP_COMPARE_MARGIN, false, &why);
 }
 

@@ -25,6 +25,7 @@ struct maker {
     mop_measurement_record row[MAX_ROWS];
     double ns[MAX_ROWS];
     size_t n;
+    int dirty; /* row; -1: none */
 };
 
 static double or_else(double value, double other)
@@ -89,6 +90,8 @@ static void plan(struct maker *m)
         if (is_name(w->lacks, made_variants[v]))
             continue;
         plan_row(m, made_variants[v], "", 1e6 * (v + 1) * or_else(w->scale[v], 1));
+        if (is_name(w->dirty, made_variants[v]))
+            m->dirty = (int)m->n - 1;
         if (w->grade[v] != NULL)
             (void)snprintf(m->row[m->n - 1].grade, sizeof m->row[0].grade, "%s", w->grade[v]);
     }
@@ -108,6 +111,7 @@ static void measure(struct maker *m)
         for (size_t i = 0; i < m->n; i++) {
             if (m->row[i].state == MOP_FAILED)
                 continue;
+            bool is_dirty = m->dirty == (int)i;
             double ns = m->ns[i] * exp(noise * mop_rng_normal(&m->rng));
             for (uint32_t r = 0; r < RUNS; r++) /* all of a visit share the state of its pass */
                 samples[n++] = (mop_sample_record){.measurement_id = m->row[i].id,
@@ -116,6 +120,7 @@ static void measure(struct maker *m)
                                                    .batched = 1,
                                                    .wall_ns = (int64_t)ns + r,
                                                    .device_ns = MOP_ABSENT,
+                                                   .flags = is_dirty ? MOP_FLAG_PREEMPTED : 0,
                                                    .cpu_ns = MOP_ABSENT};
         }
         const mop_pass_record pass = {.pass = p,
@@ -143,12 +148,17 @@ static void finish(struct maker *m)
         (void)snprintf(c.name, sizeof c.name, "%s", w->failed_control);
         DBFIX_OK(mop_store_put_control(m->store, m->sweep, &c, &err));
     }
+    if (w->unread_control != NULL) {
+        mop_control_record c = {.value = (double)NAN, .low = 0.985, .high = 1.015, .passed = false};
+        (void)snprintf(c.name, sizeof c.name, "%s", w->unread_control);
+        DBFIX_OK(mop_store_put_control(m->store, m->sweep, &c, &err));
+    }
     DBFIX_OK(mop_store_finish_sweep(m->store, m->sweep, or_else(w->aa_floor, 0.003), &err));
 }
 
 int64_t made_sweep_add(const char *path, const made_sweep *what)
 {
-    struct maker m = {.what = what};
+    struct maker m = {.what = what, .dirty = -1};
     mop_err err = {0};
     mop_rng_init(&m.rng, what->seed, 0);
     DBFIX_OK(mop_store_open(path, &m.store, &err));

@@ -21,7 +21,9 @@ typedef struct made_sweep {
     bool has_no_fma;                  /* no control loop among the rows */
     const char *grade[MADE_VARIANTS]; /* NULL: "A" */
     const char *failed_control;       /* a control of this name that read 1.05 where 1.02 was due */
+    const char *unread_control;       /* one that could not be read */
     const char *fails;                /* a variant that fails with "node 3 is NaN" */
+    const char *dirty;                /* a variant none of whose samples is clean */
     const char *lacks;                /* a variant that is not in the plan */
     const char *device;               /* NULL: "Test processor" */
     const char *isa;                  /* NULL: "avx2" */
