@@ -91,22 +91,13 @@ static double mean_pass_ns(const run_state *s)
     return (double)s->spent_in_passes_ns / s->finished;
 }
 
-/* Passes that are expected from now on, no more than the budget can hold. Needs a finished one. */
-static double passes_left(run_state *s)
-{
-    double left = mop_standing_passes_left(&s->standing);
-    uint64_t budget = s->in->protocol->budget_ns;
-    if (budget > 0) {
-        double remains = (double)budget - (double)(now(s) - s->start_ns);
-        left = fmin(left, fmax(0, remains / fmax(1, mean_pass_ns(s))));
-    }
-    return left;
-}
-
-static bool is_share_done(run_state *s)
+/* That the budget may not hold all these passes needs no word here: then the time ends the share.
+ */
+static bool is_share_done(const run_state *s)
 {
     uint32_t of = shares_left(s);
-    return of > 1 && s->finished > 0 && s->finished >= (s->finished + passes_left(s)) / of;
+    double expected = s->finished + mop_standing_passes_left(&s->standing);
+    return of > 1 && s->finished > 0 && s->finished >= expected / of;
 }
 
 /* What to do before the next pass; the stop rule lives here alone. */

@@ -100,7 +100,7 @@ static mop_status size_up(mop_visits *v, uint32_t i, uint64_t warm_ns)
     bool is_known = shortest != UINT64_MAX;
     if (shortest == 0)
         shortest = 1;
-    uint64_t k = is_known ? (v->min_sample_ns - 1) / shortest + 1 : 1;
+    uint64_t k = (v->min_sample_ns - 1) / shortest + 1; /* 1 if nothing is known */
     if (v->in->subjects[i].evict != NULL)
         k = 1;
     v->results[i].batched = k > UINT32_MAX ? UINT32_MAX : (uint32_t)k;
