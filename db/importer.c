@@ -8,6 +8,7 @@
 #include "db/csvread.h"
 #include "profiler/base/alloc.h"
 #include "profiler/base/stats.h"
+#include "profiler/base/stats_tail.h"
 
 mop_external mop_external_none(void)
 {
@@ -45,6 +46,8 @@ void mop_external_from_runs(mop_external *row, double *ns, size_t n)
     row->max_ns = ns[n - 1];
     row->mean_ns = mop_mean(ns, n);
     row->median_ns = mop_quantile(ns, n, 0.5);
+    row->p90_ns = mop_tail_estimate(ns, n, 0.9);
+    row->p99_ns = mop_tail_estimate(ns, n, 0.99);
 }
 
 mop_status mop_import_fail_at(const mop_import_text *t, const char *at, const char *sentence,

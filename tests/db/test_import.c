@@ -183,6 +183,22 @@ static void named_columns_hold_statistics_or_single_runs(void **state)
                  "y b   -/8 1 7000000 7000000 7000000 7000000 @3");
 }
 
+static void single_runs_have_percentiles_where_there_are_enough(void **state)
+{
+    fixture *f = *state;
+    char *text = NULL;
+    size_t n;
+    FILE *out = open_memstream(&text, &n);
+    assert_non_null(out);
+    for (int i = 0; i < 100; i++)
+        (void)fprintf(out, "net,%d,1,1,%d\n", i + 1, i);
+    assert_int_equal(fclose(out), 0);
+    take(f, text, &nothing_said, 1, "onnxruntime");
+    free(text);
+    dbfix_expect(
+        f->db, "SELECT p90_ns BETWEEN 90e9 AND 98e9 AND p99_ns IS NULL FROM external_result", "1");
+}
+
 static bool spell(const char *name, char *out, size_t size)
 {
     return strcmp(name, "mobilenet") == 0 && snprintf(out, size, "mobilenetv1-1.0") > 0;
@@ -248,6 +264,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_result_file_of_onnxruntime_gives_a_result_an_invocation,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(named_columns_hold_statistics_or_single_runs, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(single_runs_have_percentiles_where_there_are_enough, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(names_that_the_caller_knows_are_spelled_its_way, set_up,
                                         tear_down),

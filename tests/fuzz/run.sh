@@ -9,7 +9,7 @@ export LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0
 for t in "$@"; do
     mkdir -p "$build/fuzz/corpus/$t" "$build/fuzz/found"
     log=$build/fuzz/$t.log
-    if nice -n 19 "$build/fuzz/$t" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=8192 \
+    if nice -n 19 "$build/fuzz/$t" -max_total_time="$seconds" -timeout=120 -rss_limit_mb=2048 -max_len=8192 \
         -close_fd_mask=1 -verbosity=1 -print_final_stats=1 -artifact_prefix="$build/fuzz/found/$t-" \
         "$build/fuzz/corpus/$t" "tests/fuzz/corpus/$t" >"$log" 2>&1; then
         echo "fuzz $t: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, nothing found"
