@@ -257,6 +257,13 @@ static mop_status show(const struct typed *o, const struct measured *m, mop_err 
 static void say(const struct measured *m, const char *db)
 {
     const mop_resolution *a = &m->resolution;
+    size_t wide = 0;
+    for (size_t i = 0; i < m->figures.n; i++)
+        wide += m->figures.items[i].spread > 0.2;
+    if (wide > m->figures.n / 4)
+        mop_cli_note("%zu of %zu figures spread over 20 %%: something else runs here; `moprof "
+                     "doctor` looks for it, and a calibration on a quiet machine is worth more",
+                     wide, m->figures.n);
     fprintf(stderr,
             "identical work in %u passes: ratio %.5f, 95 %% from %.5f to %.5f; differences under "
             "%.3g %% are not told apart in that time\n"

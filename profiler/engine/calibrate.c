@@ -141,7 +141,10 @@ mop_status mop_calibrate_peaks(const mop_calibration *c, mop_figures *out, mop_e
 typedef struct stream {
     const mop_stream_kernel *loop;
     float *part[3];
-    size_t n;
+    size_t n; /* floats of a part */
+    /* Of main memory a round moves only the next step of it: a burst stays short, and what it moves
+     * was put out of the caches by the rest. */
+    size_t step, at;
 } stream;
 
 static void run_read(void *ctx, int64_t rounds)
@@ -151,16 +154,38 @@ static void run_read(void *ctx, int64_t rounds)
     (void)sink;
 }
 
-static void run_copy(void *ctx, int64_t rounds)
+/* Where this round begins; the next one begins a step further, or at the start again. */
+static size_t take_step(stream *s)
 {
-    const stream *s = ctx;
-    s->loop->copy(s->part[0], s->part[1], s->n, rounds);
+    const size_t at = s->at;
+    s->at = at + 2 * s->step <= s->n ? at + s->step : 0;
+    return at;
 }
 
-static void run_triad(void *ctx, int64_t rounds)
+static void walk_read(void *ctx, int64_t rounds)
 {
-    const stream *s = ctx;
-    s->loop->triad(s->part[0], s->part[1], s->part[2], 0.5f, s->n, rounds);
+    stream *s = ctx;
+    volatile uint32_t sink = 0; /* the bits are used */
+    for (int64_t r = 0; r < rounds; r++)
+        sink = sink ^ s->loop->read(s->part[0] + take_step(s), s->step, 1);
+}
+
+static void walk_copy(void *ctx, int64_t rounds)
+{
+    stream *s = ctx;
+    for (int64_t r = 0; r < rounds; r++) {
+        const size_t at = take_step(s);
+        s->loop->copy(s->part[0] + at, s->part[1] + at, s->step, 1);
+    }
+}
+
+static void walk_triad(void *ctx, int64_t rounds)
+{
+    stream *s = ctx;
+    for (int64_t r = 0; r < rounds; r++) {
+        const size_t at = take_step(s);
+        s->loop->triad(s->part[0] + at, s->part[1] + at, s->part[2] + at, 0.5f, s->step, 1);
+    }
 }
 
 uint64_t mop_calibrate_dram_bytes(const mop_calibration *c)
@@ -209,16 +234,18 @@ static mop_status dram(const mop_calibration *c, stream *s, float *block, mop_fi
         const char *name;
         void (*run)(void *ctx, int64_t rounds);
         size_t parts;
-    } loops[] = {{"read_bandwidth_dram", run_read, 1},
-                 {"copy_bandwidth_dram", run_copy, 2},
-                 {"triad_bandwidth_dram", run_triad, 3}};
+    } loops[] = {{"read_bandwidth_dram", walk_read, 1},
+                 {"copy_bandwidth_dram", walk_copy, 2},
+                 {"triad_bandwidth_dram", walk_triad, 3}};
     mop_status status = MOP_OK;
     for (size_t i = 0; i < sizeof loops / sizeof loops[0] && status == MOP_OK; i++) {
         mop_burst burst = {loops[i].run, s, 0};
         s->n = floats_of(bytes, loops[i].parts);
         for (size_t k = 0; k < loops[i].parts; k++)
             s->part[k] = block + k * s->n;
-        burst.amount = (double)(s->n * loops[i].parts) * sizeof(float);
+        s->at = 0;
+        s->step = s->n < MOP_CALIBRATE_STEP ? s->n : MOP_CALIBRATE_STEP;
+        burst.amount = (double)(s->step * loops[i].parts) * sizeof(float);
         status = mop_calibrate_figure(c, loops[i].name, "B/s", &burst, out, err);
     }
     return status;

@@ -20,6 +20,9 @@ mop_status mop_calibrate_figure(const mop_calibration *c, const char *name, cons
 mop_status mop_calibrate_rounds(const mop_calibration *c, const mop_burst *burst, uint64_t burst_ns,
                                 int64_t *rounds, mop_err *err);
 
+/* Floats of main memory that one round moves: 1 MiB, whole steps of the loops. */
+enum { MOP_CALIBRATE_STEP = 1 << 18 };
+
 /* Bytes of the buffer that stands for main memory, within c->memory_bytes. */
 uint64_t mop_calibrate_dram_bytes(const mop_calibration *c);
 

@@ -27,6 +27,7 @@ typedef struct team {
     const mop_stream_kernel *loop;
     float *block; /* [threads * n] */
     size_t n;
+    size_t step, at; /* each thread reads steps of its own part, as one thread alone does */
     int64_t rounds;
 } team;
 
@@ -71,6 +72,7 @@ static mop_status team_begin(team *t, const mop_calibration *c, int threads, mop
                 .n = (size_t)(each - each % MOP_STREAM_STEP)};
     if (t->n == 0)
         t->n = MOP_STREAM_STEP;
+    t->step = t->n < MOP_CALIBRATE_STEP ? t->n : MOP_CALIBRATE_STEP;
     t->cpus = mop_calloc((size_t)threads, sizeof *t->cpus, err);
     t->block = mop_alloc_aligned((size_t)threads * t->n * sizeof *t->block, err);
     if (t->cpus == NULL || t->block == NULL)
@@ -112,8 +114,12 @@ static void peak_item(void *ctx, size_t item)
 static void read_item(void *ctx, size_t item)
 {
     const team *t = ctx;
-    volatile uint32_t sink = t->loop->read(t->block + item * t->n, t->n, t->rounds); /* likewise */
-    (void)sink;
+    const size_t steps = t->n / t->step;
+    volatile uint32_t sink = 0; /* likewise */
+    for (int64_t r = 0; r < t->rounds; r++) {
+        const size_t step = (t->at + (size_t)r) % steps;
+        sink = sink ^ t->loop->read(t->block + item * t->n + step * t->step, t->step, 1);
+    }
 }
 
 static void run_peak(void *ctx, int64_t rounds)
@@ -128,13 +134,14 @@ static void run_read(void *ctx, int64_t rounds)
     team *t = ctx;
     t->rounds = rounds;
     pthreadpool_parallelize_1d(t->pool, read_item, t, (size_t)t->threads, 0);
+    t->at = (t->at + (size_t)rounds) % (t->n / t->step);
 }
 
 static mop_status figures_of(const mop_calibration *c, team *t, mop_figures *out, mop_err *err)
 {
     const mop_burst fork_join = {run_fork_join, t, 0};
     const mop_burst peak = {run_peak, t, (double)t->threads * t->peak->flops_per_round};
-    const mop_burst read = {run_read, t, (double)t->threads * (double)t->n * sizeof(float)};
+    const mop_burst read = {run_read, t, (double)t->threads * (double)t->step * sizeof(float)};
     char name[32];
     mop_status status;
     (void)snprintf(name, sizeof name, "fork_join_x%d", t->threads); /* all three fit */
