@@ -16,6 +16,14 @@
 #include "profiler/engine/calibrate_internal.h"
 #include "profiler/engine/cpu_info.h"
 
+/* Without optimisation, or under a sanitizer, the loops are bound by what the build adds to them,
+ * and figures only have to be there. */
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
+enum { IS_BOUND_BY_HARDWARE = 1 };
+#else
+enum { IS_BOUND_BY_HARDWARE = 0 };
+#endif
+
 /* Work that takes `each` ns a round; every fourth burst takes twice as long. */
 typedef struct script {
     uint64_t now, each;
@@ -142,9 +150,10 @@ static void wider_levels_reach_higher_peaks(void **state)
     /* eight lanes and two operations in one instruction: 8 to 16 times, 2 asked for */
     printf("avx2 %.3g and %.3g\n", best(&f, "peak_flops_avx2_fp32"),
            best(&f, "peak_flops_avx2_fp64"));
-    assert_true(best(&f, "peak_flops_avx2_fp32") > 2 * scalar);
-    assert_true(best(&f, "peak_flops_avx2_fp64") > scalar);
-    assert_true(best(&f, "peak_flops_avx2_fp32") > best(&f, "peak_flops_avx2_fp64"));
+    assert_true(!IS_BOUND_BY_HARDWARE || best(&f, "peak_flops_avx2_fp32") > 2 * scalar);
+    assert_true(!IS_BOUND_BY_HARDWARE || best(&f, "peak_flops_avx2_fp64") > scalar);
+    assert_true(!IS_BOUND_BY_HARDWARE ||
+                best(&f, "peak_flops_avx2_fp32") > best(&f, "peak_flops_avx2_fp64"));
     mop_figures_release(&f);
 }
 
@@ -183,8 +192,9 @@ static void nearer_memory_is_not_slower(void **state)
     assert_true(bytes[0] < bytes[1]);
     printf("l1 %.3g, l2 %.3g\n", best(&f, "read_bandwidth_l1"), best(&f, "read_bandwidth_l2"));
     /* a half is left to neighbours who share L2 and memory; the figures are the best of many */
-    assert_true(best(&f, "read_bandwidth_l1") > 0.5 * best(&f, "read_bandwidth_l2"));
-    assert_true(best(&f, "read_bandwidth_l2") > 0.5 * dram);
+    assert_true(!IS_BOUND_BY_HARDWARE ||
+                best(&f, "read_bandwidth_l1") > 0.5 * best(&f, "read_bandwidth_l2"));
+    assert_true(!IS_BOUND_BY_HARDWARE || best(&f, "read_bandwidth_l2") > 0.5 * dram);
     mop_figures_release(&f);
 }
 
