@@ -116,6 +116,7 @@ $(B)/gen/embed.list: FORCE
 $(B)/gen/build_id.h: FORCE
 	@mkdir -p $(@D)
 	@printf '#define MOP_BUILD_ID "%s"\n' "$$(git describe --always --dirty 2>/dev/null || echo unversioned)" > $@.new
+	@printf '#define MOP_BUILD_FLAGS "%s"\n' '$(subst ',,$(subst ",,$(strip $(CFLAGS_$(CONFIG)) $(CFLAGS))))' >> $@.new
 	@cmp -s $@.new $@ || cp $@.new $@
 $(B)/profiler/base/build.o: $(B)/gen/build_id.h
 

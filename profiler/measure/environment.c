@@ -1,14 +1,20 @@
 #include "profiler/measure/environment.h"
 
 #include <ctype.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifdef __GLIBC__
 #include <gnu/libc-version.h>
 #endif
+
+#include "profiler/base/build.h"
+#include "profiler/base/hash.h"
 
 enum { LINE_MAX_BYTES = 4096, VALUE_BYTES = 96 };
 
@@ -172,6 +178,47 @@ static void put_mitigations(writer *w)
     put(w, "mitigations", text);
 }
 
+/* A value of which no more than a part may fit: two that differ anywhere give two texts. */
+static void put_long(writer *w, const char *key, const char *value)
+{
+    enum { SHOWN = 40 };
+    char text[VALUE_BYTES];
+    uint64_t hash = mop_hash(MOP_HASH_INIT, value, strlen(value));
+    if (strlen(value) <= SHOWN + 12)
+        put(w, key, value);
+    else if (snprintf(text, sizeof text, "%.*s.. %08" PRIx32, SHOWN, value,
+                      (uint32_t)(hash ^ hash >> 32)) > 0)
+        put(w, key, text);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* In the order of their names, whatever order they were set in. */
+static void put_variables(writer *w)
+{
+    static const char *const prefixes[] = {
+        "LP_", "MESA_", "VK_", "GALLIUM_", "OMP_", "MALLOC_", "GLIBC_TUNABLES=", "LD_PRELOAD="};
+    const char *found[16];
+    size_t n = 0;
+    for (char **e = environ; *e != NULL && n < sizeof found / sizeof found[0]; e++) {
+        bool matters = false;
+        for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+            matters = matters || strncmp(*e, prefixes[i], strlen(prefixes[i])) == 0;
+        if (matters)
+            found[n++] = *e;
+    }
+    qsort(found, n, sizeof found[0], by_text);
+    for (size_t i = 0; i < n; i++) {
+        char key[30];
+        size_t len = strcspn(found[i], "=");
+        (void)snprintf(key, sizeof key, "%.*s", (int)len, found[i]); /* a cut name is a name */
+        put_long(w, key, found[i][len] == '=' ? found[i] + len + 1 : "");
+    }
+}
+
 static void put_turbo(writer *w)
 {
     char line[LINE_MAX_BYTES];
@@ -204,11 +251,47 @@ void mop_environment_fingerprint(const char *root, char *text, size_t size)
     (void)snprintf(value, sizeof value, "glibc %s", gnu_get_libc_version()); /* fits */
     put(&w, "libc", value);
 #endif
-#ifdef __clang__
-    put(&w, "compiler", __VERSION__);
-#else
-    put(&w, "compiler", "gcc " __VERSION__);
-#endif
+    put(&w, "compiler", mop_build_compiler());
+    put_long(&w, "flags", mop_build_flags());
+    put_variables(&w);
+    if (read_line(root, "/proc/cmdline", value, sizeof value))
+        put_long(&w, "cmdline", value);
+}
+
+void mop_environment_state(const char *root, char *text, size_t size)
+{
+    writer w = {.root = root, .text = text, .size = size};
+    char line[LINE_MAX_BYTES];
+    long hottest = LONG_MIN;
+    uint64_t memory = mop_environment_memory(root);
+    if (size == 0)
+        return;
+    text[0] = '\0';
+    if (read_line(root, "/proc/loadavg", line, sizeof line)) {
+        int spaces = 0;
+        for (char *p = line; *p != '\0'; p++) { /* the first three numbers */
+            spaces += *p == ' ';
+            if (spaces == 3)
+                *p = '\0';
+        }
+        put(&w, "load", line);
+    }
+    if (read_line(root, "/proc/uptime", line, sizeof line)) {
+        line[strcspn(line, ". ")] = '\0';
+        put(&w, "uptime_s", line);
+    }
+    for (int i = 0; i < 16; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "/sys/class/thermal/thermal_zone%d/temp", i); /* fits */
+        if (read_line(root, path, line, sizeof line) && strtol(line, NULL, 10) > hottest)
+            hottest = strtol(line, NULL, 10);
+    }
+    (void)snprintf(line, sizeof line, "%ld", hottest); /* fits */
+    if (hottest != LONG_MIN)
+        put(&w, "temperature_mc", line);
+    (void)snprintf(line, sizeof line, "%" PRIu64, memory >> 20); /* fits */
+    if (memory > 0)
+        put(&w, "memory_free_mib", line);
 }
 
 /* A decimal number, or false for "max" and what is no number. */

@@ -144,6 +144,7 @@ typedef struct mop_sweep_world {
     double peak_flops;     /* measured FMA peak of one core; 0 if unknown */
     uint64_t memory_bytes; /* available; plans may take half of it; 0: not limited */
     char fingerprint[512]; /* mop_environment_fingerprint */
+    char environment[512]; /* mop_environment_state */
 } mop_sweep_world;
 
 /* The real clock, counters, canaries, machine, back ends, memory, fingerprint and measured peak of

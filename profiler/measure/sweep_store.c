@@ -154,6 +154,7 @@ mop_status mop_sweep_store_plan(sweep *s, mop_err *err)
     copy(r.started_utc, sizeof r.started_utc, s->options->started_utc);
     copy(r.plan_text, sizeof r.plan_text, mop_str_get(&s->plan_text));
     copy(r.build_id, sizeof r.build_id, s->options->build_id);
+    copy(r.environment, sizeof r.environment, s->world->environment);
     copy(r.baseline, sizeof r.baseline, s->baseline);
     describe_protocol(s, &r);
     mop_status st = s->sink->begin_plan(s->sink->ctx, &r, &s->sweep_id, err);

@@ -28,6 +28,7 @@ mop_status mop_sweep_world_real(mop_sweep_world *world, mop_err *err)
         return st;
     }
     world->loop.flops_per_round = mop_peak_round_flops(mop_isa_best(mop_isa_detect()));
+    mop_environment_state("", world->environment, sizeof world->environment);
     mop_environment_fingerprint("", world->fingerprint, sizeof world->fingerprint);
     world->peak_flops = mop_peak_flops(&world->clock, mop_isa_best(mop_isa_detect()), PEAK_BURSTS);
     return MOP_OK;

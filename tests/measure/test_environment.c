@@ -106,6 +106,46 @@ static void a_small_buffer_ends_at_a_whole_entry(void **state)
     }
 }
 
+static void what_changes_is_told_apart_from_what_stays(void **state)
+{
+    char text[512];
+    (void)state;
+    write_file("/proc/loadavg", "0.51 0.40 0.30 1/234 5678\n");
+    write_file("/proc/uptime", "12345.67 8910.11\n");
+    write_file("/sys/class/thermal/thermal_zone0/temp", "41000\n");
+    write_file("/sys/class/thermal/thermal_zone3/temp", "52000\n");
+    mop_environment_state(root, text, sizeof text);
+    assert_string_equal(text, "load=0.51 0.40 0.30;uptime_s=12345;temperature_mc=52000;"
+                              "memory_free_mib=7;");
+    mop_environment_state("/nonexistent", text, sizeof text);
+    assert_string_equal(text, "");
+}
+
+static void variables_and_command_line_are_part_of_the_fingerprint(void **state)
+{
+    char before[512], with[512], other[512], end[512];
+    char line[400];
+    (void)state;
+    mop_environment_fingerprint(root, before, sizeof before);
+    assert_int_equal(setenv("MESA_SHADER_CACHE_DISABLE", "true", 1), 0);
+    assert_int_equal(setenv("LP_NUM_THREADS", "3", 1), 0);
+    mop_environment_fingerprint(root, with, sizeof with);
+    assert_non_null(strstr(with, ";LP_NUM_THREADS=3;MESA_SHADER_CACHE_DISABLE=true;"));
+    assert_int_equal(unsetenv("MESA_SHADER_CACHE_DISABLE"), 0);
+    assert_int_equal(unsetenv("LP_NUM_THREADS"), 0);
+    mop_environment_fingerprint(root, with, sizeof with);
+    assert_string_equal(with, before);
+    memset(line, 'a', sizeof line);
+    memcpy(line + 390, " quiet=1\n", 10); /* too long to be shown whole, and ended */
+    write_file("/proc/cmdline", line);
+    mop_environment_fingerprint(root, other, sizeof other);
+    assert_non_null(strstr(other, ";cmdline=aaaaaaaaaa"));
+    line[397] = '2';
+    write_file("/proc/cmdline", line);
+    mop_environment_fingerprint(root, end, sizeof end);
+    assert_string_not_equal(other, end);
+}
+
 static void an_empty_machine_still_names_its_compiler(void **state)
 {
     char text[512];
@@ -136,7 +176,8 @@ static void this_machine_fits_the_record_and_repeats(void **state)
     mop_environment_fingerprint("", b, sizeof b);
     assert_string_equal(a, b);
     assert_non_null(strstr(a, "kernel="));
-    assert_non_null(strstr(a, "compiler=")); /* the last entry was not cut off */
+    assert_non_null(strstr(a, ";compiler=")); /* and nothing before it was cut off */
+    assert_non_null(strstr(a, ";flags="));
     assert_true(mop_environment_memory("") > 0);
 }
 
@@ -146,6 +187,8 @@ int main(void)
         cmocka_unit_test(a_machine_is_described_by_what_it_shows),
         cmocka_unit_test(the_host_name_and_absent_values_are_left_out),
         cmocka_unit_test(a_small_buffer_ends_at_a_whole_entry),
+        cmocka_unit_test(what_changes_is_told_apart_from_what_stays),
+        cmocka_unit_test(variables_and_command_line_are_part_of_the_fingerprint),
         cmocka_unit_test(an_empty_machine_still_names_its_compiler),
         cmocka_unit_test(memory_is_what_the_tighter_limit_leaves),
         cmocka_unit_test(this_machine_fits_the_record_and_repeats),
