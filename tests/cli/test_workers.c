@@ -92,6 +92,10 @@ static void a_killed_supervisor_takes_its_worker_along_and_the_sweep_goes_on(voi
             0, "over"},
            {SWEEP "--max-passes 8 --db s.db --resume", 0, "rows measured"},
            {"sqlite3 s.db \"SELECT count(*) FROM measurement WHERE state <> 'done'\"", 0, "0\n"},
+           {"sqlite3 s.db \"SELECT count(*) FROM measurement WHERE alias = 'aa'\"", 0, "2\n"},
+           {"sqlite3 s.db \"SELECT count(*) FROM result AS r JOIN measurement AS x ON x.id = "
+            "r.measurement WHERE x.alias <> ''\"",
+            0, "0\n"},
            {"sqlite3 s.db 'SELECT sum(gap) FROM (SELECT max(pass) + 1 - count(*) AS gap FROM pass "
             "GROUP "
             "BY sweep_id)'",
