@@ -30,9 +30,12 @@ show() {
     "$moprof" query repeat --db "$2" -f csv > "$dir/pairs.csv"
     awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
         { g = $at["grade"]; n[g]++; f = $at["floor_change_percent"] + 0; r = $at["ratio_change_percent"] + 0
+          m = $at["median_change_percent"] + 0
           if (f > floor) floor = f
+          if (m > median) median = m
           if (r > most[g]) most[g] = r }
-        END { printf "floor ratios: largest change %.2f %% (promise 2 %%)\n", floor
+        END { printf "clean medians: largest change %.2f %%\n", median
+              printf "floor ratios: largest change %.2f %%\n", floor
               for (g = 1; g <= 4; g++) { name = substr("ABCX", g, 1)
                   promise = name == "A" ? "promise 2 %" : name == "B" ? "promise 5 %" : "no promise"
                   if (n[name]) printf "clean-median ratios, grade %s, %d variants: largest change %.2f %% (%s)\n", name, n[name], most[name], promise } }' \

@@ -4,7 +4,7 @@
 set -e
 packages="build-essential make gcc clang clang-format cppcheck pkg-config
 libsqlite3-dev libcsv-dev libjansson-dev libpopt-dev libcmocka-dev libpthreadpool-dev libcpuinfo-dev
-libvulkan-dev glslc mesa-vulkan-drivers vulkan-validationlayers sqlite3 procps"
+libvulkan-dev glslc mesa-vulkan-drivers vulkan-validationlayers sqlite3 procps parallel"
 command -v npm >/dev/null 2>&1 || packages="$packages npm"
 as_root=
 [ "$(id -u)" -eq 0 ] || as_root=sudo

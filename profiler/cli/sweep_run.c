@@ -59,7 +59,8 @@ int mop_cli_sweep_worker(int argc, const char **argv)
 /* What is asked of the database after a sweep, by its number. */
 static const char failed_controls[] =
     "SELECT name, round(value, 5) AS value, round(low, 5) AS low, round(high, 5) AS high "
-    "FROM control WHERE sweep_id = CAST(?1 AS INTEGER) AND passed = 0 ORDER BY name";
+    "FROM control WHERE sweep_id = CAST(?1 AS INTEGER) AND passed = 0 AND value IS NOT NULL "
+    "ORDER BY name";
 static const char floor_of_sweep[] = "SELECT round(100 * aa_floor, 2) AS percent FROM sweep "
                                      "WHERE id = CAST(?1 AS INTEGER) AND aa_floor IS NOT NULL";
 static const char below_floor[] =
@@ -88,7 +89,7 @@ static mop_status print_rho(mop_db *db, mop_err *err)
     mop_table rho = {0};
     mop_status status = mop_rho_table(db, &rho, err);
     if (status == MOP_OK && rho.n_rows == 0) {
-        printf("\nno Spearman's rho: no row has a clean sample\n");
+        printf("\nno Spearman's rho: no row has enough clean samples\n");
     } else if (status == MOP_OK) {
         printf("\nSpearman's rho of the median latency (95 %% bootstrap interval):\n");
         status = mop_table_write(&rho, MOP_FORMAT_TABLE, stdout, err);

@@ -1,5 +1,6 @@
-/* Canaries: two short pieces of work of known size that run before each visit. They time nothing
- * that is studied; they tell what the machine gave at that moment. */
+/* Canaries: two short pieces of work of known size, a pair before each visit and the first of them
+ * again on either side of each sample. They time nothing that is studied; they tell what the
+ * machine gave at that moment. */
 #ifndef PROFILER_MEASURE_CANARY_H
 #define PROFILER_MEASURE_CANARY_H
 
@@ -26,9 +27,12 @@ typedef struct mop_canary_times {
                           clock stood still */
 } mop_canary_times;
 
-/* Runs the pair. Comes in as an argument, so a test can script it. NULL run: no canaries. */
+/* Comes in as an argument, so a test can script it. Neither fails or allocates. */
 typedef struct mop_canary {
-    void (*run)(void *ctx, mop_canary_times *out); /* never fails, never allocates */
+    void (*run)(void *ctx, mop_canary_times *out); /* the pair. NULL: no canaries */
+    /* The chain alone, which leaves the caches as they are; ns or MOP_ABSENT. NULL: the chains of
+     * the pairs before and after a visit speak for all its samples. */
+    int64_t (*chain)(void *ctx);
     void *ctx;
 } mop_canary;
 

@@ -170,7 +170,7 @@ mop_status mop_controls_watch(sweep *s, const mop_pass_record *pass, mop_err *er
 /* The median of the clean samples of one visit, per inference; NAN if there is none. */
 static double visit_value(const mop_sample_record *x, size_t n)
 {
-    double v[8]; /* a visit has three samples */
+    double v[16]; /* a visit has three samples, or nine */
     size_t clean = 0;
     for (size_t i = 0; i < n && clean < sizeof v / sizeof v[0]; i++)
         if (x[i].flags == 0)
@@ -234,23 +234,28 @@ static void name_copy(const sweep *s, size_t i, char *name, size_t size)
         (void)snprintf(name, size, "aa:%s/%d:%.30s~%zu", r->backend, r->threads, r->variant, i);
 }
 
-static void describe_control(const sweep *s, size_t i, double ratio, mop_control_record *c)
+/* A value outside its bounds whose interval reaches into them says that there were too few clean
+ * passes, not that the harness misreads: it is no value. */
+static void describe_control(const sweep *s, size_t i, const mop_interval *ratio,
+                             mop_control_record *c)
 {
     size_t first_loop = s->n_rows - LOOPS;
-    double centre = 1, tolerance = AA_TOLERANCE;
-    c->value = ratio;
+    double centre = 1, tolerance = AA_TOLERANCE, times = 1;
     if (i < first_loop) {
         name_copy(s, i, c->name, sizeof c->name);
     } else {
         const struct loop_row *l = &loops[i - first_loop];
         (void)snprintf(c->name, sizeof c->name, "%s", l->control); /* fits */
-        c->value = ratio / l->times;
+        times = l->times;
         centre = l->centre;
         tolerance = l->tolerance;
     }
     c->low = centre - tolerance;
     c->high = centre + tolerance;
+    c->value = ratio->est / times;
     c->passed = c->value >= c->low && c->value <= c->high; /* false for NAN */
+    if (!c->passed && ratio->lo / times <= c->high && ratio->hi / times >= c->low)
+        c->value = (double)NAN;
 }
 
 static mop_status judge_control(sweep *s, size_t i, uint32_t *unjudged, mop_err *err)
@@ -263,7 +268,7 @@ static mop_status judge_control(sweep *s, size_t i, uint32_t *unjudged, mop_err 
     mop_status st = mop_control_ratio(lists, 2, id, s->protocol.level, &ratio, err);
     if (st != MOP_OK)
         return st;
-    describe_control(s, i, ratio.est, &c);
+    describe_control(s, i, &ratio, &c);
     s->outcome->n_controls++;
     s->outcome->n_controls_failed += !c.passed;
     *unjudged += isnan(c.value) ? 1 : 0;

@@ -11,9 +11,11 @@
 #include "profiler/base/stats.h"
 #include "profiler/measure/sweep_internal.h"
 
-/* Rounds of the loop, about 1 ms at 3 GHz; 1.02, 5 and 20 times as many are whole numbers. A
- * constant, so that every process of a sweep and every machine has the same plan. */
-#define MOP_CONTROL_ROUNDS INT64_C(500000)
+/* Rounds of the loop, about 2 ms at 3.3 GHz; 1.02, 5 and 20 times as many are whole numbers. A
+ * constant, so that every process of a sweep and every machine has the same plan; over 1 ms on any
+ * machine, so that no loop is batched: a sample twice as long meets the timer interrupt twice as
+ * often, which alone read as 0.7 %. */
+#define MOP_CONTROL_ROUNDS INT64_C(1000000)
 
 /* Rows beyond those of the plan; 0 where the world has no loop. */
 size_t mop_controls_count(const sweep *s);

@@ -201,7 +201,7 @@ static void put_variables(writer *w)
 {
     static const char *const prefixes[] = {
         "LP_", "MESA_", "VK_", "GALLIUM_", "OMP_", "MALLOC_", "GLIBC_TUNABLES=", "LD_PRELOAD="};
-    const char *found[16];
+    const char *found[16] = {NULL};
     size_t n = 0;
     for (char **e = environ; *e != NULL && n < sizeof found / sizeof found[0]; e++) {
         bool matters = false;

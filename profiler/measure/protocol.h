@@ -20,6 +20,7 @@ typedef struct mop_subject {
      * Otherwise the counters are those of the process. */
     bool is_host_single;
     uint32_t baseline; /* subject that ratios are taken to; itself or MOP_NO_BASELINE: none */
+    uint32_t runs;     /* samples a visit; 0: the protocol's */
     bool is_control;   /* never judged by the stop rule: it stops with the others */
     /* Cold mode: empties the caches before each timed run, which is then never batched, however
      * short. NULL: hot. */
@@ -48,6 +49,12 @@ typedef struct mop_protocol {
 } mop_protocol;
 
 void mop_protocol_default(mop_protocol *p);
+
+/* Samples a visit, where a run is not too long for more than one. */
+static inline uint32_t mop_subject_runs(const mop_protocol *p, const mop_subject *subject)
+{
+    return subject->runs > 0 ? subject->runs : p->runs_per_visit;
+}
 
 /* The settings as one line of "key=value;", for the sweep's record; under 512 bytes. */
 void mop_protocol_text(const mop_protocol *p, char *text, size_t size);

@@ -27,8 +27,12 @@ mop_status mop_standing_init(mop_standing *s, const mop_protocol_input *input, u
     if (!mop_mul_size(n, columns, &cells))
         return mop_fail(err, MOP_EINVAL, "%" PRIu32 " subjects x %" PRIu32 " passes is too many", n,
                         columns);
-    s->work_size =
-        columns > input->protocol->runs_per_visit ? columns : input->protocol->runs_per_visit;
+    s->work_size = columns;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t runs = mop_subject_runs(input->protocol, &input->subjects[i]);
+        if (runs > s->work_size)
+            s->work_size = runs;
+    }
     s->values = mop_calloc(cells, sizeof *s->values, err);
     s->half_width = mop_calloc(n, sizeof *s->half_width, err);
     s->is_referred = mop_calloc(n, sizeof *s->is_referred, err);
@@ -66,7 +70,8 @@ static void count_visit(mop_standing *s, uint32_t i, const mop_sample_record *x,
     r->n += (uint32_t)n;
     r->n_clean += (uint32_t)clean;
     r->batched = x[0].batched;
-    r->runs = (uint32_t)n < s->protocol->runs_per_visit ? (uint32_t)n : s->protocol->runs_per_visit;
+    uint32_t runs = mop_subject_runs(s->protocol, &s->subjects[i]);
+    r->runs = (uint32_t)n < runs ? (uint32_t)n : runs;
     if (clean > 0 && x[0].pass < s->columns) {
         mop_sort_f64(s->work, clean);
         s->values[(size_t)i * s->columns + x[0].pass] = mop_quantile(s->work, clean, 0.5);

@@ -42,6 +42,15 @@ static mop_canary_times run_canary(mop_visits *v)
     return t;
 }
 
+/* The chain beside a sample. */
+static int64_t run_chain(mop_visits *v)
+{
+    const mop_canary *c = v->in->canary;
+    int64_t t = c != NULL && c->chain != NULL ? c->chain(c->ctx) : MOP_ABSENT;
+    lower(&v->floor.cpu_ns, t);
+    return t;
+}
+
 static mop_machine_state read_machine(const mop_visits *v, bool is_glance)
 {
     mop_machine_state s = no_machine;
@@ -104,7 +113,8 @@ static mop_status size_up(mop_visits *v, uint32_t i, uint64_t warm_ns)
     if (v->in->subjects[i].evict != NULL)
         k = 1;
     v->results[i].batched = k > UINT32_MAX ? UINT32_MAX : (uint32_t)k;
-    v->results[i].runs = is_known && shortest > p->long_run_ns ? 1 : p->runs_per_visit;
+    v->results[i].runs =
+        is_known && shortest > p->long_run_ns ? 1 : mop_subject_runs(p, &v->in->subjects[i]);
     return MOP_OK;
 }
 
@@ -174,8 +184,13 @@ static void visit(mop_visits *v, uint32_t i, uint32_t pass, uint32_t position)
     mop_status st = time_run(v, i, &warm_ns);
     if (st == MOP_OK && v->results[i].runs == 0)
         st = size_up(v, i, warm_ns);
-    for (uint32_t run = 0; st == MOP_OK && run < v->results[i].runs; run++)
+    int64_t chain = run_chain(v);
+    for (uint32_t run = 0; st == MOP_OK && run < v->results[i].runs; run++) {
+        int64_t *beside = &v->chains[2 * v->n_samples];
+        beside[0] = chain;
         st = take_sample(v, i, pass, run, &v->samples[v->n_samples++]);
+        beside[1] = chain = run_chain(v);
+    }
     if (v->in->subjects[i].rest != NULL)
         v->in->subjects[i].rest(v->in->subjects[i].ctx);
     if (st != MOP_OK) {
@@ -216,9 +231,16 @@ static bool is_over(int64_t x, int64_t floor, double tolerance)
     return x != MOP_ABSENT && (double)x > (1 + tolerance) * (double)floor;
 }
 
+static bool is_slow_chain(const mop_visits *v, int64_t t)
+{
+    return is_over(t, v->floor.cpu_ns, MOP_CANARY_CPU_TOLERANCE);
+}
+
+/* Where each sample has chains of its own, those of the visit have nothing to add. */
 static bool has_neighbour(const mop_visits *v, const mop_visit_mark *m)
 {
-    return is_over(m->canary.cpu_ns, v->floor.cpu_ns, MOP_CANARY_CPU_TOLERANCE) ||
+    return (v->in->canary != NULL && v->in->canary->chain == NULL &&
+            is_slow_chain(v, m->canary.cpu_ns)) ||
            is_over(m->canary.memory_ns, v->floor.memory_ns, MOP_CANARY_MEMORY_TOLERANCE);
 }
 
@@ -245,6 +267,9 @@ static void settle_flags(mop_visits *v)
         while (at < v->n_samples && v->samples[at].measurement_id == v->visits[k].measurement_id)
             v->samples[at++].flags |= flags;
     }
+    for (size_t k = 0; k < v->n_samples; k++)
+        if (is_slow_chain(v, v->chains[2 * k]) || is_slow_chain(v, v->chains[2 * k + 1]))
+            v->samples[k].flags |= MOP_FLAG_CANARY;
 }
 
 /* The value of the middle, or of the lower of the two; absent if one is. */
@@ -294,12 +319,17 @@ mop_status mop_visits_init(mop_visits *v, const mop_protocol_input *input,
     v->min_sample_ns =
         p->min_sample_ns > STEPS_PER_SAMPLE * step ? p->min_sample_ns : STEPS_PER_SAMPLE * step;
     v->order = mop_calloc(n, sizeof *v->order, err);
-    v->samples = mop_calloc(n * p->runs_per_visit, sizeof *v->samples, err);
+    size_t runs = 0;
+    for (size_t i = 0; i < n; i++)
+        runs += mop_subject_runs(p, &input->subjects[i]);
+    v->samples = mop_calloc(runs, sizeof *v->samples, err);
+    v->chains = mop_calloc(runs, 2 * sizeof *v->chains, err);
     v->visits = mop_calloc(n, sizeof *v->visits, err);
     v->mark_of = mop_calloc(n, sizeof *v->mark_of, err);
     v->marks = mop_calloc(n + 1, sizeof *v->marks, err);
     v->work = mop_calloc(n + 1, sizeof *v->work, err);
-    if (!v->order || !v->samples || !v->visits || !v->mark_of || !v->marks || !v->work)
+    if (!v->order || !v->samples || !v->chains || !v->visits || !v->mark_of || !v->marks ||
+        !v->work)
         return MOP_ENOMEM;
     for (uint32_t i = 0; i < MOP_CANARY_FIRST; i++)
         (void)run_canary(v); /* kept as the floor */
@@ -310,6 +340,7 @@ void mop_visits_release(mop_visits *v)
 {
     free(v->order);
     free(v->samples);
+    free(v->chains);
     free(v->visits);
     free(v->mark_of);
     free(v->marks);

@@ -18,7 +18,8 @@ typedef struct mop_visits {
     uint64_t min_sample_ns;     /* longer of the protocol's and 1000 clock steps */
     mop_canary_times floor;     /* smallest so far; INT64_MAX before the first */
     uint32_t *order;            /* [n] */
-    mop_sample_record *samples; /* [n * runs_per_visit] of the pass under way */
+    mop_sample_record *samples; /* [sum of runs a visit] of the pass under way */
+    int64_t *chains;            /* [2 * that] before and after each sample */
     size_t n_samples;
     mop_visit_record *visits; /* [n] */
     uint32_t *mark_of;        /* [n] of a visit; its samples lie together, in the visits' order */

@@ -64,7 +64,7 @@ static void controls_are_rows_beyond_the_plan_with_samples_of_their_own(void **s
         assert_string_equal(r->alias, alias[i]);
         assert_int_equal(r->state, MOP_DONE);
         assert_true(r->checksum != 0 && r->error <= r->error_bound);
-        assert_int_equal(samples_of(b, i), 12 * 3);
+        assert_int_equal(samples_of(b, i), 12 * (strcmp(alias[i], "fma") == 0 ? 9 : 3));
     }
     /* the copies are of both networks on both devices, with plans and outputs of their own */
     assert_string_equal(b->store.models[4].variant, "mobilenetv2-1.0@32");
@@ -73,7 +73,7 @@ static void controls_are_rows_beyond_the_plan_with_samples_of_their_own(void **s
     assert_string_equal(b->store.models[9].variant, "fma x1.02");
     assert_string_equal(b->store.models[9].family, "control");
     assert_string_equal(b->store.models[9].form, "control");
-    assert_int_equal(b->store.models[9].macs, 510000 * 50);
+    assert_int_equal(b->store.models[9].macs, 1020000 * 50);
     assert_int_equal(b->store.rows[9].device_id, 3);
     assert_int_equal(b->store.n_controls, 7);
     assert_int_equal(b->outcome.n_controls, 7);
@@ -194,6 +194,18 @@ static void too_few_passes_judge_nothing_and_nothing_passes(void **state)
     assert_true(isnan(b->store.aa_floor));
     assert_int_equal(b->outcome.n_controls_failed, 7);
     assert_non_null(strstr(b->notes, "7 of 7 controls could not be judged: too few passes"));
+    free(b);
+}
+
+static void a_control_whose_interval_reaches_its_bounds_is_not_judged(void **state)
+{
+    bench *b = bench_with_controls();
+    (void)state;
+    b->wobble_102 = 0.06; /* 1.02 and 1.08 in turn: the median is 1.05, and 1.02 is within */
+    assert_int_equal(bench_run(b), MOP_OK);
+    assert_true(isnan(control(b, "fma x1.02")->value));
+    assert_false(control(b, "fma x1.02")->passed);
+    assert_non_null(strstr(b->notes, "1 of 7 controls could not be judged"));
     free(b);
 }
 
@@ -462,6 +474,7 @@ int main(void)
         cmocka_unit_test(a_loop_that_reads_1_05_fails),
         cmocka_unit_test(twenty_times_the_work_must_take_twenty_times_as_long),
         cmocka_unit_test(too_few_passes_judge_nothing_and_nothing_passes),
+        cmocka_unit_test(a_control_whose_interval_reaches_its_bounds_is_not_judged),
         cmocka_unit_test(a_loop_whose_sum_does_not_repeat_is_not_timed),
         cmocka_unit_test(a_network_that_fails_has_no_copy_to_judge),
         cmocka_unit_test(controls_of_a_resumed_sweep_are_judged_over_all_its_passes),

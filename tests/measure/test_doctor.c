@@ -120,7 +120,7 @@ static mop_doctor_world fine_world(script *s)
     return (mop_doctor_world){.root = root,
                               .processors = 4,
                               .memlock_bytes = -1,
-                              .canary = {run_canary, s},
+                              .canary = {.run = run_canary, .ctx = s},
                               .find_backend = find_card,
                               .wait = wait_script,
                               .ctx = s};

@@ -66,6 +66,63 @@ static void the_first_and_the_closing_canary_flag_their_one_neighbour(void **sta
     free(w);
 }
 
+/* Position of a subject in the order of a pass. */
+static size_t position_of(const lab *w, uint32_t pass, uint32_t subject)
+{
+    for (size_t v = 0; v < w->n_subjects; v++)
+        if (w->passes[pass].visits[v].measurement_id == w->subjects[subject].measurement_id)
+            return v;
+    fail();
+    return 0;
+}
+
+static void a_chain_beside_a_sample_flags_the_samples_on_both_sides_of_it(void **state)
+{
+    lab *w = new_lab(2, true, false, 3);
+    (void)state;
+    w->has_chain = true;
+    lab_script(w, (lab_event){0, 1, 0, LAB_CHAIN, 1501}); /* after the untimed run */
+    lab_script(w, (lab_event){1, 1, 1, LAB_CHAIN, 40000});
+    lab_script(w, (lab_event){0, 2, 3, LAB_CHAIN, 40000}); /* after the last sample */
+    lab_script(w, (lab_event){1, 2, 2, LAB_CHAIN, 1500});  /* within the tolerance */
+    run(w);
+    const uint32_t expected[3][2][3] = {
+        {{0}},
+        {{MOP_FLAG_CANARY, 0, 0}, {MOP_FLAG_CANARY, MOP_FLAG_CANARY, 0}},
+        {{0, 0, MOP_FLAG_CANARY}, {0, 0, 0}}};
+    for (uint32_t pass = 0; pass < 3; pass++)
+        for (uint32_t i = 0; i < 2; i++)
+            for (size_t r = 0; r < 3; r++)
+                assert_int_equal(w->passes[pass].samples[3 * position_of(w, pass, i) + r].flags,
+                                 expected[pass][i][r]);
+    free(w);
+}
+
+static void chains_of_the_pairs_say_nothing_where_samples_have_their_own(void **state)
+{
+    lab *w = new_lab(2, true, false, 1);
+    (void)state;
+    w->has_chain = true;
+    lab_script(w, (lab_event){0, 0, 0, LAB_CANARY_CPU, 40000});
+    lab_script(w, (lab_event){0, 0, 2, LAB_CANARY_MEMORY, LAB_STREAM_NS + 1});
+    run(w);
+    assert_visit_flags(w, 0, 0, 0);
+    assert_visit_flags(w, 0, 1, MOP_FLAG_CANARY); /* the stream's */
+    free(w);
+}
+
+static void a_subject_may_ask_for_more_samples_a_visit(void **state)
+{
+    lab *w = new_lab(2, false, false, 2);
+    (void)state;
+    w->subjects[1].runs = 9;
+    run(w);
+    assert_int_equal(w->n_samples, 2 * (3 + 9));
+    assert_int_equal(w->results[1].n, 18);
+    assert_int_equal(w->results[0].n, 6);
+    free(w);
+}
+
 static void a_canary_within_its_tolerance_flags_nothing(void **state)
 {
     lab *w = new_lab(2, true, false, 1);
@@ -410,6 +467,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slow_chain_flags_the_visits_on_both_sides_of_it),
         cmocka_unit_test(the_first_and_the_closing_canary_flag_their_one_neighbour),
+        cmocka_unit_test(a_chain_beside_a_sample_flags_the_samples_on_both_sides_of_it),
+        cmocka_unit_test(chains_of_the_pairs_say_nothing_where_samples_have_their_own),
+        cmocka_unit_test(a_subject_may_ask_for_more_samples_a_visit),
         cmocka_unit_test(a_canary_within_its_tolerance_flags_nothing),
         cmocka_unit_test(a_slow_stream_has_a_tolerance_of_its_own),
         cmocka_unit_test(the_floor_is_known_before_the_first_pass),

@@ -36,7 +36,7 @@ static float bench_loop(void *ctx, int64_t rounds)
     bench *b = ctx;
     double ns = 2.0 * (double)rounds;
     if (rounds == MOP_CONTROL_ROUNDS / 50 * 51)
-        ns *= b->stretch_102;
+        ns *= b->stretch_102 + (b->n_passes % 2 == 1 ? b->wobble_102 : 0);
     if (rounds == MOP_CONTROL_ROUNDS * 20)
         ns *= b->stretch_x20;
     b->now_ns += (uint64_t)ns;

@@ -21,6 +21,7 @@ typedef struct bench {
     bool has_controls; /* false: the world has no loop for them. A loop takes 2 ns a round, */
     double stretch_102, stretch_x20; /* the one of 1.02 times the rounds and the one of 20 times */
     bool loop_drifts;                /* this much more; its sum is never the same twice */
+    double wobble_102;               /* in every second pass the x1.02 takes that much more */
     int loops;
     char notes[2048];
     size_t n_planned, n_prepared, n_passes, n_finished;

@@ -39,6 +39,22 @@ static void lab_refresh(void *ctx)
     w->mark = 0;
 }
 
+/* After the run that was logged last. */
+static int64_t lab_chain(void *ctx)
+{
+    lab *w = ctx;
+    int64_t took = LAB_CHAIN_NS;
+    uint32_t i = w->log[w->n_log - 1];
+    for (size_t e = 0; e < w->n_events; e++) {
+        const lab_event *v = &w->events[e];
+        if (v->kind == LAB_CHAIN && v->subject == i && v->pass == w->pass &&
+            v->run + 1 == w->run[i])
+            took += v->amount;
+    }
+    w->now_ns += (uint64_t)took;
+    return took;
+}
+
 static void lab_canary(void *ctx, mop_canary_times *out)
 {
     lab *w = ctx;
@@ -136,6 +152,7 @@ static mop_status apply(lab *w, const lab_event *e, mop_err *err)
         break;
     case LAB_CANARY_CPU:
     case LAB_CANARY_MEMORY:
+    case LAB_CHAIN:
         break;
     case LAB_FAIL:
         return mop_fail(err, (mop_status)e->amount, "subject %u broke in pass %u", e->subject,
@@ -241,6 +258,7 @@ void lab_script(lab *w, lab_event event)
 mop_status lab_run(lab *w, uint32_t first_pass, const mop_sample_record *history, size_t n_history,
                    mop_err *err)
 {
+    w->canary.chain = w->has_chain ? lab_chain : NULL;
     const mop_protocol_input input = {.protocol = &w->protocol,
                                       .clock = &w->clock,
                                       .counters = &w->counters,

@@ -30,6 +30,7 @@ typedef enum lab_kind {
     LAB_CLOCK,    /* the clock alone jumps by `amount` ns; a negative one may stop it or go back */
     LAB_CANARY_CPU,    /* of a mark, not a run: the chain takes `amount` ns longer */
     LAB_CANARY_MEMORY, /* likewise the stream */
+    LAB_CHAIN,         /* the chain right after the run takes `amount` ns longer */
     LAB_FAIL,          /* the run fails with status `amount` */
     LAB_STOP           /* the user asks to stop */
 } lab_kind;
@@ -57,6 +58,7 @@ struct lab {
     mop_machine_state state;
     bool has_counters; /* false: every counter is absent */
     bool has_canary, has_machine;
+    bool has_chain; /* a chain beside each sample, too */
     mop_canary canary;
     mop_machine machine;
     mop_clock clock;
