@@ -1,6 +1,6 @@
 #!/bin/sh
 # Does a second sweep say the same as the first? Two sweeps in a row, then two more beside a busy loop on another
-# core, and the largest change of any variant beside what moprof promises. Usage: bench_repeat.sh MOPROF
+# core, and the largest change of any variant beside what is asked of grades A and B. Usage: bench_repeat.sh MOPROF
 # BUDGET (6m) is the time of one sweep, VARIANTS what is swept, PAIRS (1) how often each pair is run.
 set -eu
 moprof=$1
@@ -37,8 +37,8 @@ show() {
         END { printf "clean medians: largest change %.2f %%\n", median
               printf "floor ratios: largest change %.2f %%\n", floor
               for (g = 1; g <= 4; g++) { name = substr("ABCX", g, 1)
-                  promise = name == "A" ? "promise 2 %" : name == "B" ? "promise 5 %" : "no promise"
-                  if (n[name]) printf "clean-median ratios, grade %s, %d variants: largest change %.2f %% (%s)\n", name, n[name], most[name], promise } }' \
+                  aim = name == "A" ? "aim 2 %" : name == "B" ? "aim 5 %" : "no aim"
+                  if (n[name]) printf "clean-median ratios, grade %s, %d variants: largest change %.2f %% (%s)\n", name, n[name], most[name], aim } }' \
         "$dir/pairs.csv"
 }
 

@@ -1,6 +1,6 @@
 -- How well two sweeps agree: what each variant costs relative to the baseline, in one and in the other.
--- floor is the fifth percentile of the clean samples over the baseline's. promise is what moprof says of
--- the medians at the worse of the two grades: 2 % at A, 5 % at B, nothing below.
+-- floor is the fifth percentile of the clean samples over the baseline's. aim is what is asked of
+-- the ratios of medians at the worse of the two grades: 2 % at A, 5 % at B, nothing below.
 -- ?1: number of the first sweep (the newest but one), ?2: of the second (the newest)
 WITH
 sides AS MATERIALIZED (
@@ -46,6 +46,6 @@ SELECT
     round(ratio_a, 4) AS ratio_a, round(ratio_b, 4) AS ratio_b,
     round(ratio_change_percent, 2) AS ratio_change_percent,
     round(median_change_percent, 2) AS median_change_percent,
-    CASE grade WHEN 'A' THEN 2 WHEN 'B' THEN 5 END AS promise_percent
+    CASE grade WHEN 'A' THEN 2 WHEN 'B' THEN 5 END AS aim_percent
 FROM pairs
 ORDER BY backend, threads, batch, cache, variant

@@ -1,9 +1,9 @@
-/* The canary pair (see the header).
+/* The canaries (see the header).
  *
- * The chain is one addition and one taken branch a cycle. Both count: on a core whose other
- * hyperthread is busy the front end serves each thread every second cycle, and the loop takes twice
- * its time, where an unrolled chain of additions would not notice. The barriers in it leave the
- * compiler nothing to fold or unroll.
+ * The chain is one addition a cycle and next to nothing else, so that it takes longer only if the
+ * clock is slower or the core was away. The branches are one addition and one taken branch a cycle:
+ * on a core whose other hyperthread is busy the front end serves each thread every second cycle,
+ * and they take twice their time. The barriers leave the compiler nothing to fold.
  *
  * The stream runs twice and only the second is timed. The first would measure how much of it the
  * visit before pushed out of the caches: 40 us after a small network, 150 us after a large one. */
@@ -28,7 +28,27 @@ typedef struct pair {
     uint64_t length; /* additions */
 } pair;
 
+#define ADD                                                                                        \
+    do {                                                                                           \
+        x += 3;                                                                                    \
+        __asm__ volatile("" : "+r"(x));                                                            \
+    } while (0)
+#define FOUR(step)                                                                                 \
+    step;                                                                                          \
+    step;                                                                                          \
+    step;                                                                                          \
+    step
+
+/* CHAIN_UNIT is a multiple of the additions a turn. */
 static void chain(uint64_t n)
+{
+    uint64_t x = 0;
+    for (uint64_t i = 0; i < n; i += 64) {
+        FOUR(FOUR(FOUR(ADD)));
+    }
+}
+
+static void branches(uint64_t n)
 {
     uint64_t x = 0;
     do {
@@ -60,6 +80,14 @@ static int64_t run_chain(void *ctx)
     const pair *p = ctx;
     uint64_t began = mop_now_ns(&p->clock);
     chain(p->length);
+    return time_since(&p->clock, began);
+}
+
+static int64_t run_branches(void *ctx)
+{
+    const pair *p = ctx;
+    uint64_t began = mop_now_ns(&p->clock);
+    branches(p->length);
     return time_since(&p->clock, began);
 }
 
@@ -99,7 +127,7 @@ mop_status mop_canary_open(mop_clock clock, mop_canary *out, mop_err *err)
     }
     memset(memory, 1, MEMORY_BYTES); /* pages of its own, not the one of zeros */
     *p = (pair){.clock = clock, .memory = memory, .length = calibrate(&clock)};
-    *out = (mop_canary){.run = run_pair, .chain = run_chain, .ctx = p};
+    *out = (mop_canary){.run = run_pair, .chain = run_chain, .branches = run_branches, .ctx = p};
     return MOP_OK;
 }
 

@@ -158,11 +158,10 @@ static mop_status watch_canaries(mop_patient *p, mop_err *err)
     size_t n = 0;
     if (ns == NULL)
         return MOP_ENOMEM;
-    for (int i = 0; w->canary.run != NULL && i < MOP_DOCTOR_CANARIES; i++) {
-        mop_canary_times t = {0};
-        w->canary.run(w->canary.ctx, &t);
-        if (t.cpu_ns != MOP_ABSENT)
-            ns[n++] = (double)t.cpu_ns;
+    for (int i = 0; w->canary.branches != NULL && i < MOP_DOCTOR_CANARIES; i++) {
+        int64_t t = w->canary.branches(w->canary.ctx);
+        if (t != MOP_ABSENT)
+            ns[n++] = (double)t;
         w->wait(w->ctx, MOP_DOCTOR_LOOK_NS / 2 / MOP_DOCTOR_CANARIES);
     }
     mop_sort_f64(ns, n);

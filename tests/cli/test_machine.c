@@ -45,6 +45,14 @@ static void a_calibration_that_cannot_be_stored_is_not_begun(void **state)
            {"flock h.db.lock $MOPROF calibrate --db h.db", 1, "is being written by"});
 }
 
+/* 9 multiply-adds for each element read and written can only wait for memory, but where a sanitizer
+ * makes the multiply-adds of the peak loop slow. */
+#ifdef __SANITIZE_ADDRESS__
+#define BOUND "compute"
+#else
+#define BOUND "memory"
+#endif
+
 static void layers_stand_under_the_roofline_of_a_calibration(void **state)
 {
     (void)state;
@@ -52,12 +60,11 @@ static void layers_stand_under_the_roofline_of_a_calibration(void **state)
            {"$MOPROF profile mobileone-s0@64 --runs 3", 0, "roofline: not known"},
            {"$MOPROF calibrate --db r.db --budget 1s --threads 1", 0, "read_bandwidth_dram"},
            {"$MOPROF query roofline --db r.db -f csv", 0, "variant,"},
-           /* 9 multiply-adds for each element read and written can only wait for memory */
-           {"$MOPROF show mobileone-s0@64 --db r.db -f csv | grep stage1.1.dw,", 0, ",memory\n"},
+           {"$MOPROF show mobileone-s0@64 --db r.db -f csv | grep stage1.1.dw,", 0, "," BOUND "\n"},
            {"$MOPROF show mobileone-s0@64 --db r.db", 0, "FLOP a byte: bound by"},
-           {"$MOPROF show mobileone-s0@64 --db r.db -f json", 0, "\"bound\": \"memory\""},
+           {"$MOPROF show mobileone-s0@64 --db r.db -f json", 0, "\"bound\": \"" BOUND "\""},
            {"$MOPROF show mobileone-s0@64 -f json", 0, "\"attainable_gflops_s\": null"},
-           {"$MOPROF profile mobileone-s0@64 --runs 3 --db r.db -f csv", 0, ",memory\n"},
+           {"$MOPROF profile mobileone-s0@64 --runs 3 --db r.db -f csv", 0, "," BOUND "\n"},
            {"$MOPROF profile mobileone-s0@64 --runs 3 --db r.db", 0, "GFLOP/s attainable"},
            {"$MOPROF show mobileone-s0@64 --db absent.db", 2, "absent.db"},
            {"$MOPROF profile mobileone-s0@64 --db absent.db", 2, "absent.db"});

@@ -58,12 +58,12 @@ static void wait_script(void *ctx, uint64_t ns)
             write_file(s->path[i], s->text[i]);
 }
 
-static void run_canary(void *ctx, mop_canary_times *out)
+static int64_t run_canary(void *ctx)
 {
     script *s = ctx;
     const int n = s->canaries++;
     const int is_slow = s->slow_every > 0 && n % s->slow_every == s->slow_every - 1;
-    *out = (mop_canary_times){.cpu_ns = is_slow ? 100000 : 50000, .memory_ns = 1};
+    return is_slow ? 100000 : 50000;
 }
 
 static mop_status list_devices(mop_device_info *info, size_t cap, size_t *n, mop_err *err)
@@ -120,7 +120,7 @@ static mop_doctor_world fine_world(script *s)
     return (mop_doctor_world){.root = root,
                               .processors = 4,
                               .memlock_bytes = -1,
-                              .canary = {.run = run_canary, .ctx = s},
+                              .canary = {.branches = run_canary, .ctx = s},
                               .find_backend = find_card,
                               .wait = wait_script,
                               .ctx = s};

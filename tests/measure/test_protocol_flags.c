@@ -104,7 +104,7 @@ static void chains_of_the_pairs_say_nothing_where_samples_have_their_own(void **
     (void)state;
     w->has_chain = true;
     lab_script(w, (lab_event){0, 0, 0, LAB_CANARY_CPU, 40000});
-    lab_script(w, (lab_event){0, 0, 2, LAB_CANARY_MEMORY, LAB_STREAM_NS + 1});
+    lab_script(w, (lab_event){0, 0, 2, LAB_CANARY_MEMORY, 2 * LAB_STREAM_NS + 1});
     run(w);
     assert_visit_flags(w, 0, 0, 0);
     assert_visit_flags(w, 0, 1, MOP_FLAG_CANARY); /* the stream's */
@@ -128,7 +128,7 @@ static void a_canary_within_its_tolerance_flags_nothing(void **state)
     lab *w = new_lab(2, true, false, 1);
     (void)state;
     lab_script(w, (lab_event){0, 0, 0, LAB_CANARY_CPU, 1500});
-    lab_script(w, (lab_event){0, 0, 1, LAB_CANARY_MEMORY, LAB_STREAM_NS});
+    lab_script(w, (lab_event){0, 0, 1, LAB_CANARY_MEMORY, 2 * LAB_STREAM_NS});
     run(w);
     assert_visit_flags(w, 0, 0, 0);
     assert_visit_flags(w, 0, 1, 0);
@@ -139,7 +139,7 @@ static void a_slow_stream_has_a_tolerance_of_its_own(void **state)
 {
     lab *w = new_lab(2, true, false, 1);
     (void)state;
-    lab_script(w, (lab_event){0, 0, 0, LAB_CANARY_MEMORY, LAB_STREAM_NS + 1});
+    lab_script(w, (lab_event){0, 0, 0, LAB_CANARY_MEMORY, 2 * LAB_STREAM_NS + 1});
     run(w);
     assert_visit_flags(w, 0, 0, MOP_FLAG_CANARY);
     assert_visit_flags(w, 0, 1, 0);
