@@ -20,6 +20,7 @@
 #include "profiler/base/clock.h"
 #include "profiler/engine/cpu_info.h"
 #include "profiler/engine/cpu_memory.h"
+#include "profiler/engine/cpu_pool.h"
 #include "profiler/engine/memplan.h"
 
 /* Below this many operations a layer takes a few microseconds, and waking a second thread (1 to 2
@@ -29,9 +30,7 @@ enum { MIN_PARALLEL_OPS = 400000 };
 struct mop_device {
     mop_device_info info;
     unsigned isa_mask;
-    pthreadpool_t pool; /* NULL with one thread */
-    int *cpus;          /* [threads], the calling thread's first; NULL with one thread */
-    bool is_pinned;     /* the pool's threads are tied to cpus[] */
+    mop_cpu_pool pool; /* zeroed with one thread */
 };
 
 /* What one node does. */
@@ -62,54 +61,6 @@ static bool selects(const char *selector, const mop_device_info *info)
            (selector[0] != '\0' && strstr(info->name, selector) != NULL);
 }
 
-/* Ties the calling thread to one processor. Two threads of a pool on one processor, which a
- * scheduler may think fit while another process runs, wait a time slice for each other at every
- * layer: 340 ms for an inference of 22. */
-static void pin_to(int cpu)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET((size_t)cpu, &set);
-    (void)sched_setaffinity(0, sizeof set, &set); /* slower without, not wrong */
-}
-
-/* The pool's first job: one item for each thread, because nobody ends his before all have begun.
- * The caller, who is one of them, is tied down only while he runs a plan. */
-typedef struct pinning {
-    const mop_device *device;
-    pthread_t caller;
-    atomic_int begun, workers;
-} pinning;
-
-static void pin_worker(void *context, size_t item)
-{
-    pinning *p = context;
-    (void)item;
-    if (!pthread_equal(pthread_self(), p->caller))
-        pin_to(p->device->cpus[1 + atomic_fetch_add(&p->workers, 1)]);
-    atomic_fetch_add(&p->begun, 1);
-    while (atomic_load(&p->begun) < p->device->info.threads)
-        (void)sched_yield(); /* cannot fail */
-}
-
-static mop_status start_threads(mop_device *device, mop_err *err)
-{
-    const int threads = device->info.threads;
-    pinning p = {.device = device, .caller = pthread_self()};
-    if (threads == 1)
-        return MOP_OK;
-    device->cpus = mop_calloc((size_t)threads, sizeof(int), err);
-    if (device->cpus == NULL)
-        return MOP_ENOMEM;
-    device->pool = pthreadpool_create((size_t)threads);
-    if (device->pool == NULL)
-        return mop_fail(err, MOP_ENOMEM, "cpu: %d threads could not be started", threads);
-    device->is_pinned = mop_cpu_pick(device->cpus, threads) == threads;
-    if (device->is_pinned)
-        pthreadpool_parallelize_1d(device->pool, pin_worker, &p, (size_t)threads, 0);
-    return MOP_OK;
-}
-
 static void do_nothing(void *context, size_t item)
 {
     (void)context;
@@ -118,18 +69,16 @@ static void do_nothing(void *context, size_t item)
 
 static void cpu_rest(mop_device *device)
 {
-    if (device->pool != NULL)
-        pthreadpool_parallelize_1d(device->pool, do_nothing, NULL, (size_t)device->info.threads,
-                                   PTHREADPOOL_FLAG_YIELD_WORKERS);
+    if (device->pool.pool != NULL)
+        pthreadpool_parallelize_1d(device->pool.pool, do_nothing, NULL,
+                                   (size_t)device->info.threads, PTHREADPOOL_FLAG_YIELD_WORKERS);
 }
 
 static void cpu_close(mop_device *device)
 {
     if (device == NULL)
         return;
-    if (device->pool != NULL)
-        pthreadpool_destroy(device->pool);
-    free(device->cpus);
+    mop_cpu_pool_close(&device->pool);
     free(device);
 }
 
@@ -147,9 +96,11 @@ static mop_status cpu_open(const mop_device_choice *choice, mop_device **out, mo
     device->isa_mask = choice->isa_mask;
     mop_cpu_describe(&device->info, choice->isa_mask, choice->threads);
     status = selects(choice->selector, &device->info)
-                 ? start_threads(device, err)
+                 ? MOP_OK
                  : mop_fail(err, MOP_ENODEV, "cpu: no device '%s', there is only 0, '%s'",
                             choice->selector, device->info.name);
+    if (status == MOP_OK && choice->threads > 1)
+        status = mop_cpu_pool_open(&device->pool, choice->threads, err);
     if (status != MOP_OK) {
         cpu_close(device);
         return status;
@@ -370,16 +321,14 @@ typedef struct caller_state {
 static caller_state enter(const mop_device *device)
 {
     caller_state s = {.denormals = flush_denormals()};
-    s.is_pinned = device->is_pinned && sched_getaffinity(0, sizeof s.cpus, &s.cpus) == 0;
-    if (s.is_pinned)
-        pin_to(device->cpus[0]);
+    s.is_pinned = mop_cpu_pool_enter(&device->pool, &s.cpus);
     return s;
 }
 
 static void leave(const caller_state *s)
 {
     if (s->is_pinned)
-        (void)sched_setaffinity(0, sizeof s->cpus, &s->cpus); /* they were allowed before */
+        mop_cpu_pool_leave(&s->cpus);
     restore_denormals(s->denormals);
 }
 
@@ -419,7 +368,7 @@ static void run_node(const mop_plan *plan, uint32_t node, const float *in)
     if (s->ranges == 1)
         run_range(&job, 0);
     else
-        pthreadpool_parallelize_1d(plan->device->pool, run_range, &job, s->ranges,
+        pthreadpool_parallelize_1d(plan->device->pool.pool, run_range, &job, s->ranges,
                                    PTHREADPOOL_FLAG_DISABLE_DENORMALS);
 }
 

@@ -1,9 +1,5 @@
 /* Figures of several threads: what it costs to wake them, and what they reach together. */
 #include <inttypes.h>
-#include <pthread.h>
-#include <pthreadpool.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,18 +7,16 @@
 #include "kernels/cpu/stream.h"
 #include "profiler/base/alloc.h"
 #include "profiler/engine/calibrate_internal.h"
-#include "profiler/engine/cpu_info.h"
+#include "profiler/engine/cpu_pool.h"
 
 enum { EACH_UP_TO = 16 };
 
-/* A pool as the CPU back end has it: each thread on a processor of its own. */
+/* The pool of the CPU back end, and work for it. */
 typedef struct team {
-    pthreadpool_t pool;
+    mop_cpu_pool pool;
     int threads;
-    int *cpus; /* [threads], the caller's first */
-    pthread_t caller;
+    bool is_pinned;
     cpu_set_t before; /* the caller's own processors, given back at the end */
-    atomic_int begun, workers;
     const mop_peak_kernel *peak;
     const mop_stream_kernel *loop;
     float *block; /* [threads * n] */
@@ -31,34 +25,11 @@ typedef struct team {
     int64_t rounds;
 } team;
 
-static void pin_to(int cpu)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET((size_t)cpu, &set);
-    (void)sched_setaffinity(0, sizeof set, &set); /* slower without, not wrong */
-}
-
-/* One item for each thread, because nobody ends his before all have begun. */
-static void pin_one(void *ctx, size_t item)
-{
-    team *t = ctx;
-    (void)item;
-    pin_to(pthread_equal(pthread_self(), t->caller)
-               ? t->cpus[0]
-               : t->cpus[1 + atomic_fetch_add(&t->workers, 1)]);
-    atomic_fetch_add(&t->begun, 1);
-    while (atomic_load(&t->begun) < t->threads)
-        (void)sched_yield(); /* cannot fail */
-}
-
 static void team_end(team *t)
 {
-    if (t->pool != NULL) {
-        pthreadpool_destroy(t->pool);
-        (void)sched_setaffinity(0, sizeof t->before, &t->before); /* it was allowed before */
-    }
-    free(t->cpus);
+    if (t->is_pinned)
+        mop_cpu_pool_leave(&t->before);
+    mop_cpu_pool_close(&t->pool);
     free(t->block);
 }
 
@@ -66,27 +37,20 @@ static mop_status team_begin(team *t, const mop_calibration *c, int threads, mop
 {
     const uint64_t each = mop_calibrate_dram_bytes(c) / (uint64_t)threads / sizeof(float);
     *t = (team){.threads = threads,
-                .caller = pthread_self(),
                 .peak = mop_cpu_peak(mop_isa_best(c->isa_mask)),
                 .loop = mop_cpu_stream(mop_isa_best(c->isa_mask)),
                 .n = (size_t)(each - each % MOP_STREAM_STEP)};
     if (t->n == 0)
         t->n = MOP_STREAM_STEP;
     t->step = t->n < MOP_CALIBRATE_STEP ? t->n : MOP_CALIBRATE_STEP;
-    t->cpus = mop_calloc((size_t)threads, sizeof *t->cpus, err);
     t->block = mop_alloc_aligned((size_t)threads * t->n * sizeof *t->block, err);
-    if (t->cpus == NULL || t->block == NULL)
+    if (t->block == NULL)
         return MOP_ENOMEM;
     for (size_t i = 0; i < (size_t)threads * t->n; i++)
         t->block[i] = 1.0f;
-    if (sched_getaffinity(0, sizeof t->before, &t->before) != 0)
-        return mop_fail(err, MOP_EFAIL, "the processors of this process cannot be read");
-    t->pool = pthreadpool_create((size_t)threads);
-    if (t->pool == NULL)
-        return mop_fail(err, MOP_ENOMEM, "%d threads could not be started", threads);
-    if (threads > 1 && mop_cpu_pick(t->cpus, threads) == threads)
-        pthreadpool_parallelize_1d(t->pool, pin_one, t, (size_t)threads, 0);
-    return MOP_OK;
+    mop_status status = mop_cpu_pool_open(&t->pool, threads, err);
+    t->is_pinned = status == MOP_OK && mop_cpu_pool_enter(&t->pool, &t->before);
+    return status;
 }
 
 static void nothing(void *ctx, size_t item)
@@ -99,7 +63,7 @@ static void run_fork_join(void *ctx, int64_t rounds)
 {
     team *t = ctx;
     for (int64_t i = 0; i < rounds; i++)
-        pthreadpool_parallelize_1d(t->pool, nothing, t, (size_t)t->threads,
+        pthreadpool_parallelize_1d(t->pool.pool, nothing, t, (size_t)t->threads,
                                    PTHREADPOOL_FLAG_DISABLE_DENORMALS);
 }
 
@@ -126,14 +90,14 @@ static void run_peak(void *ctx, int64_t rounds)
 {
     team *t = ctx;
     t->rounds = rounds;
-    pthreadpool_parallelize_1d(t->pool, peak_item, t, (size_t)t->threads, 0);
+    pthreadpool_parallelize_1d(t->pool.pool, peak_item, t, (size_t)t->threads, 0);
 }
 
 static void run_read(void *ctx, int64_t rounds)
 {
     team *t = ctx;
     t->rounds = rounds;
-    pthreadpool_parallelize_1d(t->pool, read_item, t, (size_t)t->threads, 0);
+    pthreadpool_parallelize_1d(t->pool.pool, read_item, t, (size_t)t->threads, 0);
     t->at = (t->at + (size_t)rounds) % (t->n / t->step);
 }
 
