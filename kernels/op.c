@@ -120,10 +120,35 @@ static void epilogue(const mop_ref_args *args)
     }
 }
 
-void mop_op_reference(const mop_ref_args *args)
+void mop_op_reference_bounded(const mop_ref_args *args, mop_bound_fn *bound)
 {
     mop_op_get(args->inst->op)->reference(args);
+    if (bound != NULL && args->bound != NULL)
+        bound(args);
     epilogue(args);
+}
+
+void mop_op_reference(const mop_ref_args *args)
+{
+    mop_op_reference_bounded(args, NULL);
+}
+
+mop_op_inst mop_op_rows(const mop_op_inst *inst, int32_t begin, int32_t end, int32_t *row)
+{
+    mop_op_inst part = *inst;
+    mop_conv_params *c = &part.params.u.conv;
+    int32_t span = (c->kh - 1) * c->dilation + 1;
+    int32_t first = begin * c->stride - c->pad_top;
+    int32_t past = (end - 1) * c->stride - c->pad_top + span;
+    c->pad_top = first < 0 ? -first : 0;
+    c->pad_bottom = past > inst->in[0].h ? past - inst->in[0].h : 0;
+    *row = first < 0 ? 0 : first;
+    part.in[0].n = part.out.n = 1;
+    part.in[0].h = (past > inst->in[0].h ? inst->in[0].h : past) - *row;
+    part.out.h = end - begin;
+    if (part.params.has_residual)
+        part.in[part.n_in - 1] = part.out;
+    return part;
 }
 
 mop_status mop_infer_same(mop_op_inst *inst, mop_err *err)

@@ -154,6 +154,18 @@ void mop_op_cost(const mop_op_inst *inst, mop_cost *cost);
 /* The operator with its epilogue in float64. */
 void mop_op_reference(const mop_ref_args *args);
 
+/* Writes args->bound for what comes before the epilogue, where a kernel does not add up the
+ * operator's own sums; args->out holds the reference's values. */
+typedef void mop_bound_fn(const mop_ref_args *args);
+
+/* mop_op_reference with the bound of such a kernel; NULL: the operator's own. */
+void mop_op_reference_bounded(const mop_ref_args *args, mop_bound_fn *bound);
+
+/* The convolution that computes output rows [begin, end) of one image of inst from the input rows
+ * that they touch, of which the first is *row: the same weights, in[0] beginning at that row, and
+ * out and the residual at row begin. Every output row must touch the input. */
+mop_op_inst mop_op_rows(const mop_op_inst *inst, int32_t begin, int32_t end, int32_t *row);
+
 /* Activation table. */
 const char *mop_act_name(mop_act act);
 bool mop_act_find(const char *name, mop_act *act); /* false if unknown, *act untouched */

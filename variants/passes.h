@@ -4,13 +4,19 @@
 
 #include "variants/model.h"
 
-/* Graph-level fusions an inference engine makes before it runs a network. */
+/* What an inference engine fuses. */
 typedef enum mop_fuse {
     MOP_FUSE_NONE = 0,
     MOP_FUSE_BN = 1 << 0,  /* BatchNorm after a convolution folds into its weights and bias */
     MOP_FUSE_ACT = 1 << 1, /* an activation moves into its producer's epilogue */
     MOP_FUSE_ADD = 1 << 2, /* an add moves into its producing convolution as the residual */
-    MOP_FUSE_ALL = (1 << 3) - 1
+    /* How a back end runs layers together, see mop_plan_desc; no pass changes the graph for them:
+     */
+    MOP_FUSE_SE = 1 << 3,   /* squeeze-excite: the mean is gathered where the values are made, the
+                               scale applied block by block where they are read */
+    MOP_FUSE_DWPW = 1 << 4, /* a depthwise convolution and the pointwise one after it, block of rows
+                               by block of rows, in cache */
+    MOP_FUSE_ALL = (1 << 5) - 1
 } mop_fuse;
 
 /* Training form -> deploy form, as MobileOne (sec. 3.2) and RepVGG (sec. 3.3) define it: BatchNorm

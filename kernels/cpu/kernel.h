@@ -16,7 +16,9 @@ typedef struct mop_args {
     const void *packed;          /* what pack() wrote, MOP_ALIGN-aligned; NULL if packed_bytes is */
     float *out;                  /* never overlaps an input */
     void *scratch;               /* scratch_bytes() bytes of this thread's own, MOP_ALIGN-aligned */
-    int64_t begin, end;          /* units to do, 0 <= begin <= end <= units() */
+    float *sums; /* NULL, or for a kernel that gathers: [units()][out.c], unit u adds up what it
+                    writes over the positions into row u */
+    int64_t begin, end; /* units to do, 0 <= begin <= end <= units() */
 } mop_args;
 
 typedef void mop_kernel_fn(const mop_args *args);
@@ -26,6 +28,12 @@ typedef struct mop_cpu_kernel {
     mop_op op;
     mop_isa isa;
     bool (*fits)(const mop_op_inst *inst);           /* shapes and epilogue it can do */
+    bool (*is_best)(const mop_op_inst *inst);        /* of these, which it is chosen for where
+                                                        nothing was measured; NULL: all */
+    bool is_winograd;                                /* not the sum as it is written */
+    bool gathers;                                    /* mop_args.sums may be given: the units of an
+                                                        image follow each other, as many for each */
+    mop_bound_fn *bound;                             /* NULL: the operator's own bound holds */
     size_t (*packed_bytes)(const mop_op_inst *inst); /* NULL: nothing is packed */
     void (*pack)(const mop_op_inst *inst, const float *const w[MOP_MAX_WEIGHTS], void *packed);
     size_t (*scratch_bytes)(const mop_op_inst *inst); /* per thread; NULL: none */
@@ -37,8 +45,23 @@ typedef struct mop_cpu_kernel {
 /* All kernels of this build, slowest first; *n receives how many. */
 const mop_cpu_kernel *const *mop_cpu_kernels(size_t *n);
 
-/* The last listed kernel that fits inst within the isa mask; NULL if none does (a missing
- * operator). */
-const mop_cpu_kernel *mop_cpu_kernel_choose(const mop_op_inst *inst, unsigned isa_mask);
+/* What a choice is made by. */
+typedef struct mop_kernel_policy {
+    unsigned isa_mask;
+    bool no_winograd;
+    /* The name of the kernel that a measurement found fastest for inst; NULL: not measured. The
+     * function may be NULL. */
+    const char *(*tuned)(const void *ctx, const mop_op_inst *inst);
+    const void *ctx;
+} mop_kernel_policy;
+
+/* Whether a machine that offers the levels of isa_mask may run kernel on inst under the policy. */
+bool mop_cpu_kernel_allowed(const mop_cpu_kernel *kernel, const mop_op_inst *inst,
+                            const mop_kernel_policy *policy);
+
+/* Of the allowed kernels of the highest level that has one for inst: the tuned one, else the last
+ * listed that is best for inst, else the last listed. NULL if none fits (a missing operator). */
+const mop_cpu_kernel *mop_cpu_kernel_choose(const mop_op_inst *inst,
+                                            const mop_kernel_policy *policy);
 
 #endif

@@ -1,5 +1,7 @@
 #include "kernels/cpu/kernel.h"
 
+#include <string.h>
+
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/stream.h"
 
@@ -30,15 +32,31 @@ const mop_cpu_kernel *const *mop_cpu_kernels(size_t *n)
     return kernels;
 }
 
-const mop_cpu_kernel *mop_cpu_kernel_choose(const mop_op_inst *inst, unsigned isa_mask)
+bool mop_cpu_kernel_allowed(const mop_cpu_kernel *kernel, const mop_op_inst *inst,
+                            const mop_kernel_policy *policy)
 {
-    const unsigned usable = (mop_isa_detect() & isa_mask) | 1u << MOP_ISA_SCALAR;
+    const unsigned usable = (mop_isa_detect() & policy->isa_mask) | 1u << MOP_ISA_SCALAR;
+    return kernel->op == inst->op && (usable & 1u << kernel->isa) != 0 &&
+           !(policy->no_winograd && kernel->is_winograd) && kernel->fits(inst);
+}
+
+const mop_cpu_kernel *mop_cpu_kernel_choose(const mop_op_inst *inst,
+                                            const mop_kernel_policy *policy)
+{
+    const char *tuned = policy->tuned != NULL ? policy->tuned(policy->ctx, inst) : NULL;
+    const mop_cpu_kernel *last = NULL, *best = NULL;
     for (size_t i = sizeof kernels / sizeof kernels[0]; i-- > 0;) {
         const mop_cpu_kernel *k = kernels[i];
-        if (k->op == inst->op && (usable & 1u << k->isa) != 0 && k->fits(inst))
+        if ((last != NULL && k->isa != last->isa) || !mop_cpu_kernel_allowed(k, inst, policy))
+            continue;
+        if (tuned != NULL && strcmp(tuned, k->name) == 0)
             return k;
+        if (best == NULL && (k->is_best == NULL || k->is_best(inst)))
+            best = k;
+        if (last == NULL)
+            last = k;
     }
-    return NULL;
+    return best != NULL ? best : last;
 }
 
 const mop_peak_kernel *mop_cpu_peak(mop_isa isa)

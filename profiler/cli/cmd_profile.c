@@ -184,6 +184,7 @@ static mop_status profile_on(const struct typed *o, const mop_backend *backend, 
                              unsigned isa_mask, const mop_subject_model *m, size_t runs,
                              mop_err *err)
 {
+    const mop_plan_desc desc = {.fuse = MOP_FUSE_ALL};
     mop_plan *plan = NULL;
     mop_check check = {0};
     mop_table table = {0};
@@ -194,7 +195,7 @@ static mop_status profile_on(const struct typed *o, const mop_backend *backend, 
     backend->info(device, &info);
     mop_status status = mop_roofline_read(o->db, &info, &limits.roof, err);
     if (status == MOP_OK)
-        status = mop_subject_model_plan(m, backend, device, &plan, &check, err);
+        status = mop_subject_model_plan(m, backend, device, &desc, &plan, &check, err);
     limits.peak = mop_peak_flops(&clock, mop_isa_best(isa_mask), 10);
     if (status == MOP_OK)
         status = mop_layer_series_init(&t, runs, m->fused->graph->n_nodes, err);

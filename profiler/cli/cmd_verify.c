@@ -58,11 +58,13 @@ static mop_status check_on(struct verification *v, const mop_subject_model *m, s
                            bool *is_right, mop_err *err)
 {
     const mop_backend *b = v->devices.backend[k];
+    const mop_plan_desc desc = {.fuse = MOP_FUSE_ALL};
     mop_plan *plan = NULL;
     mop_check check = {.worst_node = NAN, .end_to_end = NAN, .end_bound = NAN};
     mop_err why = {0};
     const mop_graph *g = m->fused->graph;
-    mop_status status = mop_subject_model_plan(m, b, v->devices.device[k], &plan, &check, &why);
+    mop_status status =
+        mop_subject_model_plan(m, b, v->devices.device[k], &desc, &plan, &check, &why);
     if (status == MOP_OK)
         status = b->run(plan, m->input, out, NULL, &why);
     b->plan_free(plan);

@@ -28,7 +28,12 @@ typedef struct mop_device_info {
 /* Start offsets are multiples of MOP_ALIGN below this: one small page. */
 #define MOP_PLAN_OFFSETS 4096
 
+/* How a model becomes a plan. fuse and no_winograd are settings that a study compares; the others
+ * change no output bit. */
 typedef struct mop_plan_desc {
+    unsigned fuse;    /* CPU: of mop_fuse MOP_FUSE_SE and MOP_FUSE_DWPW; a back end without a way to
+                         run these layers together ignores them */
+    bool no_winograd; /* CPU: every convolution as the sum it is written as */
     bool keep_all; /* every node keeps its own memory and can be read; outputs stay bit-identical */
     /* CPU: arena and weights begin this many bytes past a page's start, so that a network is not
      * always measured with one and the same layout of its sets in the caches; outputs stay
@@ -77,6 +82,10 @@ typedef struct mop_backend {
 
     /* What does node's work: kernel or shader name; "" for the input. Borrowed. */
     const char *(*kernel_name)(const mop_plan *plan, uint32_t node);
+
+    /* The bound that node's kernel is held to where it does not add up the operator's own sums,
+     * else NULL. NULL: every kernel does. */
+    mop_bound_fn *(*bound)(const mop_plan *plan, uint32_t node);
 
     /* One inference: in is NHWC as the graph's input, out receives the output node, NHWC, complete
      * when run returns. Allocates and prints nothing. profile may be NULL; a profiled run is slower

@@ -125,7 +125,8 @@ static mop_status cpu_list(mop_device_info *info, size_t cap, size_t *n, mop_err
 
 static bool cpu_supports(const mop_device *device, const mop_op_inst *inst)
 {
-    return inst->op == MOP_OP_INPUT || mop_cpu_kernel_choose(inst, device->isa_mask) != NULL;
+    const mop_kernel_policy policy = {.isa_mask = device->isa_mask};
+    return inst->op == MOP_OP_INPUT || mop_cpu_kernel_choose(inst, &policy) != NULL;
 }
 
 /* --- plan ---------------------------------------------------------------------------------- */
@@ -141,8 +142,10 @@ static bool reserve(size_t *total, size_t bytes, size_t *offset)
     return !__builtin_add_overflow(*total, padded, total);
 }
 
-static mop_status choose_kernels(mop_plan *plan, mop_err *err)
+static mop_status choose_kernels(mop_plan *plan, const mop_plan_desc *desc, mop_err *err)
 {
+    const mop_kernel_policy policy = {.isa_mask = plan->device->isa_mask,
+                                      .no_winograd = desc->no_winograd};
     const mop_graph *g = plan->graph;
     for (uint32_t i = 1; i < g->n_nodes; i++) {
         const mop_op_inst *inst = &g->nodes[i].inst;
@@ -150,7 +153,7 @@ static mop_status choose_kernels(mop_plan *plan, mop_err *err)
         size_t scratch = 0, ignored;
         mop_cost cost;
         s->packed_offset = SIZE_MAX;
-        s->kernel = mop_cpu_kernel_choose(inst, plan->device->isa_mask);
+        s->kernel = mop_cpu_kernel_choose(inst, &policy);
         if (s->kernel == NULL)
             return mop_fail(err, MOP_EUNSUPPORTED, "cpu: no kernel for node %u, %s '%s'", i,
                             mop_op_get(inst->op)->name, g->nodes[i].name);
@@ -253,7 +256,7 @@ static mop_status cpu_plan(mop_device *device, const mop_model *model, const mop
     plan->clock = clock;
     plan->steps = mop_calloc(model->graph->n_nodes, sizeof(step), err);
     if (plan->steps != NULL)
-        status = choose_kernels(plan, err);
+        status = choose_kernels(plan, desc, err);
     if (status == MOP_OK)
         status = place_nodes(plan, err);
     if (status == MOP_OK)
@@ -281,6 +284,12 @@ static const char *cpu_kernel_name(const mop_plan *plan, uint32_t node)
 {
     const mop_cpu_kernel *kernel = plan->steps[node].kernel;
     return kernel != NULL ? kernel->name : "";
+}
+
+static mop_bound_fn *cpu_bound(const mop_plan *plan, uint32_t node)
+{
+    const mop_cpu_kernel *kernel = plan->steps[node].kernel;
+    return kernel != NULL ? kernel->bound : NULL;
 }
 
 /* --- run ----------------------------------------------------------------------------------- */
@@ -443,6 +452,7 @@ const mop_backend mop_backend_cpu = {
     .plan_free = cpu_plan_free,
     .plan_info = cpu_plan_info,
     .kernel_name = cpu_kernel_name,
+    .bound = cpu_bound,
     .run = cpu_run,
     .read = cpu_read,
     .rest = cpu_rest,

@@ -65,8 +65,9 @@ static mop_status walk_init(walk *w, const mop_model *model, const float *in, mo
     return MOP_OK;
 }
 
-/* node's reference from the values held, into out (and bound unless NULL). */
-static void walk_compute(const walk *w, uint32_t node, double *out, double *bound)
+/* node's reference from the values held, into out (and bound unless NULL, by `own` unless NULL). */
+static void walk_compute(const walk *w, uint32_t node, mop_bound_fn *own, double *out,
+                         double *bound)
 {
     const mop_node *x = &w->model->graph->nodes[node];
     mop_ref_args a = {.inst = &x->inst, .out = out, .bound = bound};
@@ -74,7 +75,7 @@ static void walk_compute(const walk *w, uint32_t node, double *out, double *boun
         a.in[i] = w->value[x->in[i]];
     for (uint32_t i = 0; i < MOP_MAX_WEIGHTS; i++)
         a.w[i] = mop_model_w(w->model, node, i);
-    mop_reference_op(&a, w->threads);
+    mop_reference_op(&a, own, w->threads);
 }
 
 /* Frees what node was the last to read. */
@@ -111,7 +112,7 @@ mop_status mop_reference_run(const mop_model *model, const float *in, double *ou
             st = MOP_ENOMEM;
             break;
         }
-        walk_compute(&w, i, w.value[i], NULL);
+        walk_compute(&w, i, NULL, w.value[i], NULL);
         walk_retire(&w, i);
     }
     if (st == MOP_OK)
@@ -213,7 +214,9 @@ static mop_status check_node(const subject *s, walk *w, uint32_t node, mop_err *
     if (st == MOP_OK)
         st = s->backend->read(s->keep_all, node, got, n, err);
     if (st == MOP_OK) {
-        walk_compute(w, node, want, bound);
+        walk_compute(w, node,
+                     s->backend->bound != NULL ? s->backend->bound(s->keep_all, node) : NULL, want,
+                     bound);
         st = compare_node(s, node, got, want, bound, err);
     }
     for (size_t i = 0; st == MOP_OK && i < n; i++)
@@ -271,20 +274,21 @@ static mop_status check_output(const subject *s, const float *out, const double 
 }
 
 mop_status mop_check_plan(const mop_backend *backend, mop_device *device, mop_plan *plan,
-                          const mop_model *fused, const float *in, const double *reference,
-                          size_t n, mop_check *check, mop_err *err)
+                          const mop_plan_desc *desc, const mop_model *fused, const float *in,
+                          const double *reference, size_t n, mop_check *check, mop_err *err)
 {
-    const mop_plan_desc desc = {.keep_all = true};
+    mop_plan_desc keeping = *desc;
     subject s = {.backend = backend, .fused = fused, .check = check};
     float *timed = mop_calloc(n, sizeof *timed, err);
     float *kept = mop_calloc(n, sizeof *kept, err);
     mop_status st = timed && kept ? expect_elems(fused->graph, n, err) : MOP_ENOMEM;
     *check = (mop_check){.end_bound = mop_network_bound(fused->graph)};
+    keeping.keep_all = true;
     if (st == MOP_OK)
         st = backend->run(plan, in, timed, NULL, err);
     if (st == MOP_OK) {
         check->checksum = mop_hash(MOP_HASH_INIT, timed, n * sizeof *timed);
-        st = backend->plan(device, fused, &desc, &s.keep_all, err);
+        st = backend->plan(device, fused, &keeping, &s.keep_all, err);
     }
     if (st == MOP_OK)
         st = backend->run(s.keep_all, in, kept, NULL, err);

@@ -31,9 +31,10 @@ double mop_network_bound(const mop_graph *graph);
 
 /* Links 1 to 3 for `fused` = fuse(model) on device. reference is mop_reference_run's output of the
  * unfused model, n elements. MOP_ECHECK with the node, element and values if a link does not hold,
- * also for a NaN; check is filled as far as the test came. plan is the plan that will be timed. */
+ * also for a NaN; check is filled as far as the test came. plan, made by desc, is the
+ * one that will be timed. */
 mop_status mop_check_plan(const mop_backend *backend, mop_device *device, mop_plan *plan,
-                          const mop_model *fused, const float *in, const double *reference,
-                          size_t n, mop_check *check, mop_err *err);
+                          const mop_plan_desc *desc, const mop_model *fused, const float *in,
+                          const double *reference, size_t n, mop_check *check, mop_err *err);
 
 #endif

@@ -50,13 +50,12 @@ void mop_subject_model_release(mop_subject_model *m)
 }
 
 mop_status mop_subject_model_plan(const mop_subject_model *m, const mop_backend *backend,
-                                  mop_device *device, mop_plan **plan, mop_check *check,
-                                  mop_err *err)
+                                  mop_device *device, const mop_plan_desc *desc, mop_plan **plan,
+                                  mop_check *check, mop_err *err)
 {
-    const mop_plan_desc desc = {.keep_all = false};
-    mop_status status = backend->plan(device, m->fused, &desc, plan, err);
+    mop_status status = backend->plan(device, m->fused, desc, plan, err);
     if (status == MOP_OK)
-        status = mop_check_plan(backend, device, *plan, m->fused, m->input, m->reference, m->n_out,
-                                check, err);
+        status = mop_check_plan(backend, device, *plan, desc, m->fused, m->input, m->reference,
+                                m->n_out, check, err);
     return status;
 }

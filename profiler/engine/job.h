@@ -29,7 +29,7 @@ void mop_subject_model_release(mop_subject_model *m);
 
 /* Plans m on the device and checks the plan's output; *plan is the caller's to free. */
 mop_status mop_subject_model_plan(const mop_subject_model *m, const mop_backend *backend,
-                                  mop_device *device, mop_plan **plan, mop_check *check,
-                                  mop_err *err);
+                                  mop_device *device, const mop_plan_desc *desc, mop_plan **plan,
+                                  mop_check *check, mop_err *err);
 
 #endif

@@ -20,32 +20,12 @@ int mop_reference_threads(void)
     return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
 }
 
-/* The instance that computes rows [begin, end) of one image from the input rows that they touch;
- * the first of these is *row. */
-static mop_op_inst row_inst(const mop_op_inst *inst, int32_t begin, int32_t end, int32_t *row)
-{
-    mop_op_inst part = *inst;
-    mop_conv_params *c = &part.params.u.conv;
-    int32_t span = (c->kh - 1) * c->dilation + 1;
-    int32_t first = begin * c->stride - c->pad_top;
-    int32_t past = (end - 1) * c->stride - c->pad_top + span;
-    c->pad_top = first < 0 ? -first : 0;
-    c->pad_bottom = past > inst->in[0].h ? past - inst->in[0].h : 0;
-    *row = first < 0 ? 0 : first;
-    part.in[0].n = part.out.n = 1;
-    part.in[0].h = (past > inst->in[0].h ? inst->in[0].h : past) - *row;
-    part.out.h = end - begin;
-    if (part.params.has_residual)
-        part.in[part.n_in - 1] = part.out;
-    return part;
-}
-
 static void *run_slice(void *arg)
 {
     const slice *s = arg;
     const mop_op_inst *inst = s->args->inst;
     int32_t row;
-    mop_op_inst part = row_inst(inst, s->begin, s->end, &row);
+    mop_op_inst part = mop_op_rows(inst, s->begin, s->end, &row);
     int64_t in_row = (int64_t)inst->in[0].w * inst->in[0].c;
     int64_t out_row = (int64_t)inst->out.w * inst->out.c;
     for (int32_t n = 0; n < inst->out.n; n++) {
@@ -75,7 +55,7 @@ static bool can_slice(const mop_op_inst *inst)
     return cost.macs >= MIN_SLICED_MACS && c->pad_top < span && c->pad_bottom < span;
 }
 
-void mop_reference_op(const mop_ref_args *args, int threads)
+void mop_reference_op(const mop_ref_args *args, mop_bound_fn *bound, int threads)
 {
     slice slices[MAX_THREADS];
     pthread_t ids[MAX_THREADS];
@@ -84,8 +64,8 @@ void mop_reference_op(const mop_ref_args *args, int threads)
     int32_t n = threads < MAX_THREADS ? threads : MAX_THREADS;
     if (n > rows)
         n = rows;
-    if (n < 2 || !can_slice(args->inst)) {
-        mop_op_reference(args);
+    if (n < 2 || bound != NULL || !can_slice(args->inst)) {
+        mop_op_reference_bounded(args, bound);
         return;
     }
     for (int32_t i = 0; i < n; i++) {

@@ -4,10 +4,10 @@
 
 #include "kernels/op.h"
 
-/* mop_op_reference(args) with large convolutions cut by output rows over up to `threads` threads;
- * the values are the same ones, because no sum is cut. Never fails: a thread that cannot start is
- * done without. */
-void mop_reference_op(const mop_ref_args *args, int threads);
+/* mop_op_reference_bounded(args, bound); without a bound of its own with large convolutions cut by
+ * output rows over up to `threads` threads; the values are the same ones, because no sum is cut.
+ * Never fails: a thread that cannot start is done without. */
+void mop_reference_op(const mop_ref_args *args, mop_bound_fn *bound, int threads);
 
 /* CPUs that this process may use, 1 to 16. */
 int mop_reference_threads(void);

@@ -86,9 +86,10 @@ static mop_status establish(preparing *p, mop_err *err)
 /* Links 1 to 3 of engine/check.h. */
 static mop_status check_row(const sweep_cell *c, mop_sweep_row *r, const preparing *p, mop_err *err)
 {
+    const mop_plan_desc desc = {.fuse = p->s->options->fuse};
     mop_check check = {.end_to_end = NAN, .end_bound = NAN, .worst_node = NAN};
     const sweep_network *n = c->network;
-    mop_status st = mop_check_plan(c->device->backend, c->device->handle, c->plan, n->fused,
+    mop_status st = mop_check_plan(c->device->backend, c->device->handle, c->plan, &desc, n->fused,
                                    n->input, p->m.reference, n->n_out, &check, err);
     r->record.checksum = check.checksum;
     r->record.error = check.end_to_end;
@@ -153,7 +154,8 @@ static mop_status plan_row(preparing *p, size_t i, mop_err *err)
     sweep *s = p->s;
     sweep_cell *c = &s->cells[i];
     mop_sweep_row *r = &s->rows[i];
-    const mop_plan_desc desc = {.offset = mop_sweep_offset(s, s->part->worker, i)};
+    const mop_plan_desc desc = {.fuse = s->options->fuse,
+                                .offset = mop_sweep_offset(s, s->part->worker, i)};
     const mop_backend *b = c->device->backend;
     uint64_t began = mop_now_ns(&s->world->clock);
     mop_plan_info info;

@@ -82,7 +82,7 @@ static void hold_network(const char *text, unsigned isa_mask, int threads)
     assert_non_null(reference);
     if (mop_reference_run(unfused, in, reference, n, &err) != MOP_OK ||
         cpu()->plan(device, fused, &desc, &plan, &err) != MOP_OK ||
-        mop_check_plan(cpu(), device, plan, fused, in, reference, n, &check, &err) != MOP_OK)
+        mop_check_plan(cpu(), device, plan, &desc, fused, in, reference, n, &check, &err) != MOP_OK)
         fail_msg("%s: %s", text, err.msg);
     printf("%s mask %u, %d threads: worst node %.3f of its bound, end to end %.2e of %.2e\n", text,
            isa_mask, threads, check.worst_node, check.end_to_end, check.end_bound);

@@ -114,7 +114,8 @@ static mop_status check(const net *t, mop_check *c, mop_err *err)
     mop_plan *plan = NULL;
     assert_int_equal(b->open(&choice, &device, err), MOP_OK);
     assert_int_equal(b->plan(device, &t->model, &desc, &plan, err), MOP_OK);
-    mop_status st = mop_check_plan(b, device, plan, &t->model, t->in, t->reference, 10, c, err);
+    mop_status st =
+        mop_check_plan(b, device, plan, &desc, &t->model, t->in, t->reference, 10, c, err);
     b->plan_free(plan);
     b->close(device);
     assert_int_equal(fake.planned, fake.freed);
@@ -198,7 +199,7 @@ static void cutting_a_convolution_changes_no_bit(void **state)
         mop_op_reference(&args);
         args.out = a + 2 * n;
         args.bound = a + 3 * n;
-        mop_reference_op(&args, 2 + round % 5);
+        mop_reference_op(&args, NULL, 2 + round % 5);
         assert_memory_equal(a, a + 2 * n, 2 * n * sizeof *a);
         free(in);
         free(res);

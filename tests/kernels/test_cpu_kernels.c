@@ -171,7 +171,7 @@ static void reference_of(const trial *t, double *out, double *bound)
     }
     for (int i = 0; i < MOP_MAX_WEIGHTS; i++)
         ref.w[i] = t->w[i].data;
-    mop_op_reference(&ref);
+    mop_op_reference_bounded(&ref, t->kernel->bound);
     for (int i = 0; i < MOP_MAX_IN; i++)
         free(in[i]);
 }
@@ -326,7 +326,8 @@ static void every_operator_has_a_kernel_at_every_mask(void **state)
             mop_rng rng;
             mop_rng_init(&rng, seed_of_run(), k);
             const mop_op_inst inst = mop_kernel_case(kernels[k], 50, &rng);
-            const mop_cpu_kernel *chosen = mop_cpu_kernel_choose(&inst, mask);
+            const mop_cpu_kernel *chosen =
+                mop_cpu_kernel_choose(&inst, &(mop_kernel_policy){.isa_mask = mask});
             assert_non_null(chosen);
             assert_true(chosen->fits(&inst));
             assert_true(chosen->isa <= mop_isa_best(mask));
@@ -363,7 +364,8 @@ static void hold_activation(mop_act act, double relative, double of_x)
     assert_int_equal(mop_op_infer(&inst, NULL), MOP_OK);
     for (unsigned level = 0; level < MOP_ISA_COUNT; level++) {
         double worst = 0, at = 0;
-        const mop_cpu_kernel *k = mop_cpu_kernel_choose(&inst, 1u << level);
+        const mop_cpu_kernel *k =
+            mop_cpu_kernel_choose(&inst, &(mop_kernel_policy){.isa_mask = 1u << level});
         if (k->isa != (mop_isa)level)
             continue; /* not offered here */
         k->run(&args);
@@ -409,7 +411,7 @@ static void activations_pass_nan(void **state)
         inst.params.act = (mop_act)act;
         assert_int_equal(mop_op_infer(&inst, NULL), MOP_OK);
         for (unsigned level = 0; level < MOP_ISA_COUNT; level++) {
-            mop_cpu_kernel_choose(&inst, 1u << level)->run(&args);
+            mop_cpu_kernel_choose(&inst, &(mop_kernel_policy){.isa_mask = 1u << level})->run(&args);
             for (int i = 0; i < 19; i++)
                 assert_true(isnan(y[i]));
         }

@@ -93,7 +93,7 @@ static bench_result bench_one(const struct bench_shape *b, const mop_clock *cloc
     if (mop_op_infer(&inst, NULL) != MOP_OK)
         exit(1);
     mop_op_cost(&inst, &cost);
-    k = mop_cpu_kernel_choose(&inst, MOP_ISA_ALL);
+    k = mop_cpu_kernel_choose(&inst, &(mop_kernel_policy){.isa_mask = MOP_ISA_ALL});
     for (uint32_t i = 0; i < mop_op_weights(&inst, desc); i++)
         w[i] = random_floats(desc[i].elems, &rng);
     float *in = random_floats(mop_shape_elems(inst.in[0]), &rng);
