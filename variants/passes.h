@@ -16,8 +16,20 @@ typedef enum mop_fuse {
                                scale applied block by block where they are read */
     MOP_FUSE_DWPW = 1 << 4, /* a depthwise convolution and the pointwise one after it, block of rows
                                by block of rows, in cache */
-    MOP_FUSE_ALL = (1 << 5) - 1
+    MOP_FUSE_ALL = (1 << 5) - 1,
+    MOP_FUSE_GRAPH = MOP_FUSE_BN | MOP_FUSE_ACT | MOP_FUSE_ADD /* what mop_pass_fuse looks at */
 } mop_fuse;
+
+/* Room for each name of a union, its end included. */
+#define MOP_FUSE_TEXT 24
+
+/* "none", "all", or the names of the bits in the order above joined by '+': "act+add". Either a
+ * constant or written to out. */
+const char *mop_fuse_name(unsigned flags, char out[MOP_FUSE_TEXT]);
+
+/* The union that such a text stands for; its parts may come in any order and twice. MOP_EINVAL with
+ * the nearest name for anything else, *flags is then as it was. */
+mop_status mop_fuse_parse(const char *text, unsigned *flags, mop_err *err);
 
 /* Training form -> deploy form, as MobileOne (sec. 3.2) and RepVGG (sec. 3.3) define it: BatchNorm
  * folding, kernels padded to the largest of parallel linear branches, branches (convolution or

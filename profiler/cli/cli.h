@@ -10,6 +10,9 @@
 #include "profiler/base/text.h"
 #include "profiler/engine/backend.h"
 
+/* Room for mop_cli_switches_name. */
+#define MOP_CLI_SWITCHES 64
+
 /* The documented exit codes. */
 enum mop_exit {
     MOP_EXIT_DONE = 0,
@@ -60,6 +63,16 @@ mop_status mop_cli_int_list(const char *option, const char *text, long lo, long 
 
 /* "avx2" -> the mask of that level and all below; "" or NULL -> all. */
 mop_status mop_cli_isa_mask(const char *text, unsigned *mask, mop_err *err);
+
+/* --fuse and --winograd of one run into desc; NULL: all, auto. MOP_EINVAL with the nearest name. */
+mop_status mop_cli_switches(const char *fuse, const char *winograd, mop_plan_desc *desc,
+                            mop_err *err);
+/* How desc is not the default: " [fuse=none, winograd=off]"; "" if it is. */
+const char *mop_cli_switches_name(const mop_plan_desc *desc, char out[MOP_CLI_SWITCHES]);
+
+/* What their options say in --help. */
+#define MOP_CLI_FUSE_HELP     "none, all (default), or some of bn, act, add, se, dwpw joined by +"
+#define MOP_CLI_WINOGRAD_HELP "CPU: auto (default), or off: every convolution as a direct sum"
 
 /* The back ends named in text, each once, or all where text is NULL. MOP_EINVAL for an unknown one.
  */

@@ -14,7 +14,6 @@
 #include "profiler/engine/job.h"
 #include "profiler/engine/peak.h"
 #include "profiler/measure/layers.h"
-#include "variants/passes.h"
 
 static mop_status run_all(const mop_subject_model *m, const mop_backend *backend, mop_plan *plan,
                           mop_layer_series *t, mop_err *err)
@@ -156,8 +155,8 @@ static void summary(const mop_subject_model *m, const mop_plan *plan, const mop_
     mop_graph_count(m->fused->graph, &n);
     backend->plan_info(plan, &info);
     const double peak = limits->peak;
-    fprintf(stderr, "%s: median of %zu plain runs %.3f ms, smallest %.3f ms", m->spec.text, t->runs,
-            plain / 1e6, t->plain[0] / 1e6);
+    fprintf(stderr, "median of %zu plain runs %.3f ms, smallest %.3f ms", t->runs, plain / 1e6,
+            t->plain[0] / 1e6);
     if (peak > 0)
         fprintf(stderr, ", %.1f %% of one core's measured peak of %.1f GFLOP/s",
                 2e11 * (double)n.macs / plain / peak, peak / 1e9);
@@ -177,14 +176,21 @@ static void summary(const mop_subject_model *m, const mop_plan *plan, const mop_
 }
 
 struct typed {
-    char *db, *backend, *threads, *device, *isa, *runs, *seed, *format, *output;
+    char *db, *backend, *threads, *device, *isa, *fuse, *winograd, *runs, *seed, *format, *output;
 };
 
-static mop_status profile_on(const struct typed *o, const mop_backend *backend, mop_device *device,
-                             unsigned isa_mask, const mop_subject_model *m, size_t runs,
-                             mop_err *err)
+/* How it is run. */
+struct manner {
+    mop_device_choice choice;
+    mop_plan_desc desc;
+    long runs, seed, threads;
+};
+
+static mop_status profile_on(const struct typed *o, const struct manner *how,
+                             const mop_backend *backend, mop_device *device,
+                             const mop_subject_model *m, mop_err *err)
 {
-    const mop_plan_desc desc = {.fuse = MOP_FUSE_ALL};
+    char switches[MOP_CLI_SWITCHES];
     mop_plan *plan = NULL;
     mop_check check = {0};
     mop_table table = {0};
@@ -195,55 +201,65 @@ static mop_status profile_on(const struct typed *o, const mop_backend *backend, 
     backend->info(device, &info);
     mop_status status = mop_roofline_read(o->db, &info, &limits.roof, err);
     if (status == MOP_OK)
-        status = mop_subject_model_plan(m, backend, device, &desc, &plan, &check, err);
-    limits.peak = mop_peak_flops(&clock, mop_isa_best(isa_mask), 10);
+        status = mop_subject_model_plan(m, backend, device, &how->desc, &plan, &check, err);
+    limits.peak = mop_peak_flops(&clock, mop_isa_best(how->choice.isa_mask), 10);
     if (status == MOP_OK)
-        status = mop_layer_series_init(&t, runs, m->fused->graph->n_nodes, err);
+        status = mop_layer_series_init(&t, (size_t)how->runs, m->fused->graph->n_nodes, err);
     if (status == MOP_OK)
         status = run_all(m, backend, plan, &t, err);
     if (status == MOP_OK)
         status = layer_table(m, backend, plan, &t, &limits, &table, err);
     if (status == MOP_OK)
         status = mop_cli_write_table(&table, o->format, o->output, err);
-    if (status == MOP_OK)
+    if (status == MOP_OK) {
+        fprintf(stderr, "%s%s: ", m->spec.text, mop_cli_switches_name(&how->desc, switches));
         summary(m, plan, backend, &t, &check, &limits);
+    }
     mop_table_release(&table);
     mop_layer_series_release(&t);
     backend->plan_free(plan);
     return status;
 }
 
+static mop_status understand(const struct typed *o, struct manner *how, mop_err *err)
+{
+    mop_format format;
+    mop_status status = mop_cli_format(o->format, o->output, &format, err);
+    *how = (struct manner){.choice.selector = o->device, .runs = 30, .seed = 1, .threads = 1};
+    if (status == MOP_OK && o->runs != NULL)
+        status = mop_cli_int("runs", o->runs, 3, 10000, &how->runs, err);
+    if (status == MOP_OK && o->seed != NULL)
+        status = mop_cli_int("seed", o->seed, 0, LONG_MAX, &how->seed, err);
+    if (status == MOP_OK && o->threads != NULL)
+        status = mop_cli_int("threads", o->threads, 1, 1024, &how->threads, err);
+    if (status == MOP_OK)
+        status = mop_cli_isa_mask(o->isa, &how->choice.isa_mask, err);
+    if (status == MOP_OK)
+        status = mop_cli_switches(o->fuse, o->winograd, &how->desc, err);
+    how->choice.threads = (int)how->threads;
+    return status;
+}
+
 static mop_status profile(const struct typed *o, const char *text, mop_err *err)
 {
     char one[MOP_SPEC_MAX];
-    long runs = 30, seed = 1, threads = 1;
+    struct manner how;
     const mop_backend *backend = NULL;
-    mop_device_choice choice = {.selector = o->device};
     mop_device *device = NULL;
     mop_subject_model m = {0};
     mop_spec spec;
-    mop_format format;
     mop_status status = mop_cli_one_spec(text, one, sizeof one, err);
     if (status == MOP_OK)
-        status = mop_cli_format(o->format, o->output, &format, err);
-    if (status == MOP_OK && o->runs != NULL)
-        status = mop_cli_int("runs", o->runs, 3, 10000, &runs, err);
-    if (status == MOP_OK && o->seed != NULL)
-        status = mop_cli_int("seed", o->seed, 0, LONG_MAX, &seed, err);
-    if (status == MOP_OK && o->threads != NULL)
-        status = mop_cli_int("threads", o->threads, 1, 1024, &threads, err);
+        status = understand(o, &how, err);
     if (status == MOP_OK)
-        status = mop_cli_isa_mask(o->isa, &choice.isa_mask, err);
-    choice.threads = (int)threads;
-    if (status == MOP_OK)
-        status =
-            mop_cli_open(o->backend != NULL ? o->backend : "cpu", &choice, &backend, &device, err);
+        status = mop_cli_open(o->backend != NULL ? o->backend : "cpu", &how.choice, &backend,
+                              &device, err);
     if (status == MOP_OK)
         status = mop_spec_parse(one, &spec, err);
     if (status == MOP_OK)
-        status = mop_subject_model_init(&m, &spec, 1, (uint64_t)seed, MOP_FUSE_ALL, err);
+        status = mop_subject_model_init(&m, &spec, 1, (uint64_t)how.seed, how.desc.fuse, err);
     if (status == MOP_OK)
-        status = profile_on(o, backend, device, choice.isa_mask, &m, (size_t)runs, err);
+        status = profile_on(o, &how, backend, device, &m, err);
     mop_subject_model_release(&m);
     if (device != NULL)
         backend->close(device);
@@ -258,6 +274,8 @@ int mop_cmd_profile(int argc, const char **argv)
         {"threads", 't', POPT_ARG_STRING, &o.threads, 0, "threads (default 1)", "N"},
         {"device", '\0', POPT_ARG_STRING, &o.device, 0, "index, part of a name or uuid", "DEVICE"},
         {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "CPU: highest of scalar, avx2, avx512", "LEVEL"},
+        {"fuse", '\0', POPT_ARG_STRING, &o.fuse, 0, MOP_CLI_FUSE_HELP, "SET"},
+        {"winograd", '\0', POPT_ARG_STRING, &o.winograd, 0, MOP_CLI_WINOGRAD_HELP, "HOW"},
         {"runs", 'n', POPT_ARG_STRING, &o.runs, 0, "plain and profiled runs each (default 30)",
          "N"},
         {"seed", '\0', POPT_ARG_STRING, &o.seed, 0, "of constants and input (default 1)", "N"},
@@ -278,13 +296,14 @@ int mop_cmd_profile(int argc, const char **argv)
             "is\n"
             "attainable at that layer's intensity (flop_byte), and bound what binds it.\n\n"
             "  moprof profile mobileone-s0\n"
+            "  moprof profile mobileone-s0:train --fuse none\n"
             "  moprof profile mobileone-s4 --backend vulkan --runs 10",
         .options = options,
         .min_args = 1,
         .max_args = 1,
     };
-    char **texts[] = {&o.backend, &o.threads, &o.device, &o.isa, &o.runs,
-                      &o.seed,    &o.format,  &o.output, &o.db};
+    char **texts[] = {&o.backend, &o.threads, &o.device, &o.isa,    &o.fuse, &o.winograd,
+                      &o.runs,    &o.seed,    &o.format, &o.output, &o.db};
     mop_strlist args = {0};
     mop_err err = {0};
     int code = mop_cli_parse(&desc, argc, argv, &args);

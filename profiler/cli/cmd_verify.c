@@ -10,10 +10,9 @@
 #include "profiler/base/alloc.h"
 #include "profiler/cli/cli.h"
 #include "profiler/engine/job.h"
-#include "variants/passes.h"
 
 struct typed {
-    char *variants, *backends, *threads, *device, *isa, *seed, *format, *output;
+    char *variants, *backends, *threads, *device, *isa, *fuse, *winograd, *seed, *format, *output;
 };
 
 enum { MAX_DEVICES = 8 };
@@ -27,6 +26,7 @@ struct device_list {
 
 struct verification {
     struct device_list devices;
+    mop_plan_desc desc;
     uint64_t seed;
     mop_table table;
     size_t n_wrong;
@@ -58,13 +58,12 @@ static mop_status check_on(struct verification *v, const mop_subject_model *m, s
                            bool *is_right, mop_err *err)
 {
     const mop_backend *b = v->devices.backend[k];
-    const mop_plan_desc desc = {.fuse = MOP_FUSE_ALL};
     mop_plan *plan = NULL;
     mop_check check = {.worst_node = NAN, .end_to_end = NAN, .end_bound = NAN};
     mop_err why = {0};
     const mop_graph *g = m->fused->graph;
     mop_status status =
-        mop_subject_model_plan(m, b, v->devices.device[k], &desc, &plan, &check, &why);
+        mop_subject_model_plan(m, b, v->devices.device[k], &v->desc, &plan, &check, &why);
     if (status == MOP_OK)
         status = b->run(plan, m->input, out, NULL, &why);
     b->plan_free(plan);
@@ -143,7 +142,7 @@ static mop_status build(const struct verification *v, const char *text, mop_subj
 {
     mop_spec spec;
     mop_status status = mop_spec_parse(text, &spec, err);
-    return status == MOP_OK ? mop_subject_model_init(m, &spec, 1, v->seed, MOP_FUSE_ALL, err)
+    return status == MOP_OK ? mop_subject_model_init(m, &spec, 1, v->seed, v->desc.fuse, err)
                             : status;
 }
 
@@ -228,6 +227,8 @@ static int verify(const struct typed *o)
         status = mop_cli_int("seed", o->seed, 0, LONG_MAX, &seed, &err);
     v.seed = (uint64_t)seed;
     if (status == MOP_OK)
+        status = mop_cli_switches(o->fuse, o->winograd, &v.desc, &err);
+    if (status == MOP_OK)
         status = open_devices(o, &v.devices, &err);
     if (status == MOP_OK)
         status = mop_table_start(&v.table, columns, sizeof columns / sizeof columns[0], &err);
@@ -256,6 +257,8 @@ int mop_cmd_verify(int argc, const char **argv)
         {"threads", 't', POPT_ARG_STRING, &o.threads, 0, "threads (default 1)", "N"},
         {"device", '\0', POPT_ARG_STRING, &o.device, 0, "index, part of a name or uuid", "DEVICE"},
         {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "CPU: highest of scalar, avx2, avx512", "LEVEL"},
+        {"fuse", '\0', POPT_ARG_STRING, &o.fuse, 0, MOP_CLI_FUSE_HELP, "SET"},
+        {"winograd", '\0', POPT_ARG_STRING, &o.winograd, 0, MOP_CLI_WINOGRAD_HELP, "HOW"},
         {"seed", '\0', POPT_ARG_STRING, &o.seed, 0, "of constants and input (default 1)", "N"},
         {"format", 'f', POPT_ARG_STRING, &o.format, 0, "table, csv, json or md", "FORMAT"},
         {"output", 'o', POPT_ARG_STRING, &o.output, 0, "write to FILE instead of stdout", "FILE"},
@@ -268,11 +271,12 @@ int mop_cmd_verify(int argc, const char **argv)
             "BatchNorm statistics and holds each back end to the float64 reference: every layer\n"
             "under its derived bound, the whole output under the network's, and the deploy form\n"
             "against the training form. Exit 0 only if all agree, 7 otherwise.\n\n"
-            "  moprof verify --variants 'mobileone-s{0..4}' --backends cpu,vulkan",
+            "  moprof verify --variants 'mobileone-s{0..4}' --backends cpu,vulkan\n"
+            "  moprof verify --fuse none --winograd off",
         .options = options,
     };
-    char **texts[] = {&o.variants, &o.backends, &o.threads, &o.device,
-                      &o.isa,      &o.seed,     &o.format,  &o.output};
+    char **texts[] = {&o.variants, &o.backends, &o.threads, &o.device, &o.isa,
+                      &o.fuse,     &o.winograd, &o.seed,    &o.format, &o.output};
     mop_strlist args = {0};
     int code = mop_cli_parse(&desc, argc, argv, &args);
     if (code < 0)

@@ -4,6 +4,7 @@
 
 #include "profiler/base/outfile.h"
 #include "profiler/cli/cli.h"
+#include "variants/passes.h"
 #include "variants/variant.h"
 
 mop_status mop_cli_backends(const char *text, mop_strlist *ids, mop_err *err)
@@ -23,6 +24,30 @@ mop_status mop_cli_backends(const char *text, mop_strlist *ids, mop_err *err)
     }
     mop_strlist_release(&words);
     return status;
+}
+
+mop_status mop_cli_switches(const char *fuse, const char *winograd, mop_plan_desc *desc,
+                            mop_err *err)
+{
+    desc->fuse = MOP_FUSE_ALL;
+    desc->no_winograd = false;
+    mop_status status = fuse != NULL ? mop_fuse_parse(fuse, &desc->fuse, err) : MOP_OK;
+    if (status == MOP_OK && winograd != NULL)
+        status = mop_winograd_parse(winograd, &desc->no_winograd, err);
+    return status;
+}
+
+const char *mop_cli_switches_name(const mop_plan_desc *desc, char out[MOP_CLI_SWITCHES])
+{
+    char name[MOP_FUSE_TEXT];
+    bool is_partial = desc->fuse != MOP_FUSE_ALL;
+    *out = '\0';
+    if (is_partial || desc->no_winograd)
+        (void)snprintf(out, MOP_CLI_SWITCHES, " [%s%s%s%s]", is_partial ? "fuse=" : "",
+                       is_partial ? mop_fuse_name(desc->fuse, name) : "",
+                       is_partial && desc->no_winograd ? ", " : "",
+                       desc->no_winograd ? "winograd=off" : ""); /* fits */
+    return out;
 }
 
 mop_status mop_cli_open(const char *id, const mop_device_choice *choice,

@@ -41,6 +41,11 @@ typedef struct mop_plan_desc {
     size_t offset;
 } mop_plan_desc;
 
+/* "auto" or "off": the setting no_winograd as options and the database spell it. */
+const char *mop_winograd_name(bool no_winograd);
+/* MOP_EINVAL for any other text; *no_winograd is then as it was. */
+mop_status mop_winograd_parse(const char *text, bool *no_winograd, mop_err *err);
+
 typedef struct mop_plan_info {
     uint64_t arena_bytes, weight_bytes;
     uint64_t setup_ns;     /* planning, packing, pipeline creation */

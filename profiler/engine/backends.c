@@ -35,3 +35,17 @@ const mop_backend *mop_backend_find(const char *id, mop_err *err)
                    nearest != NULL ? "'?" : "");
     return NULL;
 }
+
+const char *mop_winograd_name(bool no_winograd)
+{
+    return no_winograd ? "off" : "auto";
+}
+
+mop_status mop_winograd_parse(const char *text, bool *no_winograd, mop_err *err)
+{
+    bool is_off = strcmp(text, "off") == 0;
+    if (!is_off && strcmp(text, "auto") != 0)
+        return mop_fail(err, MOP_EINVAL, "Winograd is auto or off, not '%s'", text);
+    *no_winograd = is_off;
+    return MOP_OK;
+}

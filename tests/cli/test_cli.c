@@ -34,7 +34,10 @@ static void wrong_words_name_the_nearest_right_one(void **state)
            {"$MOPROF show mobileone-s0+sw", 2, "se"},
            {"$MOPROF show mobileone-s0:trian", 2, "train"},
            {"$MOPROF sweep --backends vulcan", 2, "vulkan"}, {"$MOPROF query latncy", 2, "latency"},
-           {"$MOPROF profile mobileone-s0@32 --isa avx3", 2, "avx2"});
+           {"$MOPROF profile mobileone-s0@32 --isa avx3", 2, "avx2"},
+           {"$MOPROF profile mobileone-s0@32 --fuse actt", 2, "the nearest is 'act'"},
+           {"$MOPROF verify --variants mobileone-s0@32 --fuse bn+al", 2, "joined by +"},
+           {"$MOPROF profile mobileone-s0@32 --winograd on", 2, "auto or off"});
 }
 
 static void numbers_out_of_range_are_refused_with_the_range(void **state)
@@ -182,6 +185,14 @@ static void verify_and_profile_say_how_far_off_they_are(void **state)
     EXPECT({"$MOPROF verify --variants mobileone-s0@32,cnn30+se@32 --backends cpu", 0,
             "deploy = train"},
            {"$MOPROF profile mobileone-s0@64 --runs 5 -f csv", 0, "layer,op,kernel"},
+           {"$MOPROF profile mobileone-s0@64 --runs 5 -o p.csv", 0, "mobileone-s0@64: "},
+           {"$MOPROF verify --variants cnn30+se@32 --backends cpu --fuse none --winograd off", 0,
+            ", 0 wrong"},
+           {"$MOPROF profile cnn30@64 --runs 5 --fuse act+bn --winograd off -o p.csv", 0,
+            "cnn30@64 [fuse=bn+act, winograd=off]: "},
+           {"$MOPROF profile cnn30:train@32 --runs 3 --fuse none -f csv | grep conv1.bn", 0,
+            "conv1.bn,batchnorm"},
+           {"$MOPROF profile cnn30:train@32 --runs 3 -f csv | grep -c conv1.bn", 1, "\n0\n"},
            {"$MOPROF devices -f csv", 0, "cpu,0,"});
 }
 
