@@ -3,6 +3,7 @@
  * each other.
  *
  * Packed: for each vector of channels bias[VL], w[kh * kw][VL], zero beyond the channels. */
+#include "kernels/cpu/gather.h"
 #include "kernels/cpu/vmath.h"
 
 enum { DW_VECTORS = 4 };
@@ -101,6 +102,8 @@ static void run(const mop_args *args)
         }
         if (epilogue.span != MOP_ACT_NONE)
             vf_act_span(args->out + at, args->out + at, (size_t)o.w * (size_t)o.c, epilogue.span);
+        if (args->sums != NULL)
+            mop_gather_pixels(args->out + at, o.w, d.c, d.c, args->sums + (size_t)u * d.c);
     }
 }
 
@@ -142,6 +145,7 @@ const mop_cpu_kernel MOP_KERNEL_SYM(conv_dw) = {
     .op = MOP_OP_CONV2D,
     .isa = MOP_ISA_LEVEL,
     .fits = fits,
+    .gathers = true,
     .packed_bytes = packed_bytes,
     .pack = pack,
     .units = units,

@@ -9,6 +9,7 @@
  *
  * Packed: for each vector of channels bias[VL], w[3][3][VL], zero beyond the channels; then the
  * strip of zeros [DW_COLUMNS][c]. */
+#include "kernels/cpu/gather.h"
 #include "kernels/cpu/vmath.h"
 
 enum {
@@ -17,7 +18,7 @@ enum {
     DW_COLUMNS = 9, /* that four pixels read at stride 2 */
     DW_INPUT_ROWS = 4,
     DW_BLOCK_FLOATS = 10 * MOP_VL,
-    DW_CHUNK = 1024 /* channels of one unit: their weights stay in L1 */
+    DW_CHUNK = 1024 /* channels at a time: their weights stay in L1 */
 };
 
 typedef struct dw_tile {
@@ -199,30 +200,23 @@ static void run_band(const mop_args *args, int64_t image, int32_t chunk, int32_t
     }
 }
 
-/* An activation that is no clamp, over what run_band() has just written. */
-static void span_band(const mop_args *args, int64_t image, int32_t chunk, int32_t oy, int32_t rows,
-                      mop_act act)
-{
-    const mop_shape o = args->inst->out;
-    const int32_t c0 = chunk * DW_CHUNK, n = o.c - c0 < DW_CHUNK ? o.c - c0 : DW_CHUNK;
-    for (int64_t i = 0; i < (int64_t)rows * o.w; i++) {
-        float *out = args->out + ((image * o.h + oy) * o.w + i) * o.c + c0;
-        vf_act_span(out, out, (size_t)n, act);
-    }
-}
-
-/* Units: images x chunks of channels x bands of output rows, the band fastest. */
+/* Units: images x bands of output rows, each over all channels. */
 static void run(const mop_args *args)
 {
     const int32_t rows = rows_of(args->inst), bands = bands_of(args->inst);
     const int32_t chunks = chunks_of(args->inst), h = args->inst->out.h;
+    const size_t c = (size_t)args->inst->out.c, row = (size_t)args->inst->out.w * c;
     const mop_epilogue epilogue = mop_epilogue_of(args->inst->params.act);
     for (int64_t u = args->begin; u < args->end; u++) {
-        const int32_t oy = (int32_t)(u % bands) * rows, chunk = (int32_t)(u / bands % chunks);
-        const int32_t n = h - oy < rows ? h - oy : rows;
-        run_band(args, u / bands / chunks, chunk, oy, n);
+        const int32_t oy = (int32_t)(u % bands) * rows, n = h - oy < rows ? h - oy : rows;
+        float *out = args->out + (size_t)(u / bands * h + oy) * row;
+        for (int32_t chunk = 0; chunk < chunks; chunk++)
+            run_band(args, u / bands, chunk, oy, n);
         if (epilogue.span != MOP_ACT_NONE)
-            span_band(args, u / bands / chunks, chunk, oy, n, epilogue.span);
+            vf_act_span(out, out, (size_t)n * row, epilogue.span);
+        if (args->sums != NULL)
+            mop_gather_pixels(out, (int64_t)n * args->inst->out.w, c, c,
+                              args->sums + (size_t)u * c);
     }
 }
 
@@ -261,7 +255,7 @@ static void pack(const mop_op_inst *inst, const float *const w[MOP_MAX_WEIGHTS],
 
 static int64_t units(const mop_op_inst *inst)
 {
-    return (int64_t)inst->out.n * chunks_of(inst) * bands_of(inst);
+    return (int64_t)inst->out.n * bands_of(inst);
 }
 
 const mop_cpu_kernel MOP_KERNEL_SYM(conv_dw3) = {
@@ -269,6 +263,7 @@ const mop_cpu_kernel MOP_KERNEL_SYM(conv_dw3) = {
     .op = MOP_OP_CONV2D,
     .isa = MOP_ISA_LEVEL,
     .fits = fits,
+    .gathers = true,
     .packed_bytes = packed_bytes,
     .pack = pack,
     .units = units,

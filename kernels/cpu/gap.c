@@ -1,4 +1,5 @@
 /* Global average pooling: vectors of channels, four side by side, over the pixels of an image. */
+#include "kernels/cpu/gather.h"
 #include "kernels/cpu/vmath.h"
 
 enum { GAP_VECTORS = 4, GAP_CHANNELS = GAP_VECTORS * MOP_VL };
@@ -46,6 +47,25 @@ static void run(const mop_args *args)
     }
 }
 
+/* Units as in run(); the sums of a producer are `rows` rows of all channels for each image. */
+static void finish(const mop_args *args, int64_t rows)
+{
+    const mop_shape s = args->inst->in[0];
+    const vf scale = vf_set1(1.0f / (float)((int64_t)s.h * s.w));
+    const int64_t chunks = chunks_of(args->inst);
+    for (int64_t u = args->begin; u < args->end; u++) {
+        const int64_t image = u / chunks, first = u % chunks * GAP_CHANNELS;
+        const int64_t n = s.c - first < GAP_CHANNELS ? s.c - first : GAP_CHANNELS;
+        float *out = args->out + image * s.c + first;
+        mop_gather_pixels(args->sums + image * rows * s.c + first, rows, (size_t)s.c, (size_t)n,
+                          out);
+        for (int64_t c = 0; c < n; c += MOP_VL) {
+            const int lanes = n - c < MOP_VL ? (int)(n - c) : MOP_VL;
+            vf_store_part(out + c, vf_load_part(out + c, lanes) * scale, lanes);
+        }
+    }
+}
+
 static bool fits(const mop_op_inst *inst)
 {
     return inst->op == MOP_OP_GAP;
@@ -63,5 +83,6 @@ const mop_cpu_kernel MOP_KERNEL_SYM(gap) = {
     .fits = fits,
     .units = units,
     .run = run,
+    .finish = finish,
     .tile = {1, 1, 1, GAP_CHANNELS},
 };

@@ -16,8 +16,8 @@ typedef struct mop_args {
     const void *packed;          /* what pack() wrote, MOP_ALIGN-aligned; NULL if packed_bytes is */
     float *out;                  /* never overlaps an input */
     void *scratch;               /* scratch_bytes() bytes of this thread's own, MOP_ALIGN-aligned */
-    float *sums; /* NULL, or for a kernel that gathers: [units()][out.c], unit u adds up what it
-                    writes over the positions into row u */
+    float *sums; /* NULL, or for a kernel that gathers: [units()][out.c], unit u writes into row u
+                    the sums over the positions of its own part of the output */
     int64_t begin, end; /* units to do, 0 <= begin <= end <= units() */
 } mop_args;
 
@@ -39,6 +39,11 @@ typedef struct mop_cpu_kernel {
     size_t (*scratch_bytes)(const mop_op_inst *inst); /* per thread; NULL: none */
     int64_t (*units)(const mop_op_inst *inst);        /* >= 1 */
     mop_kernel_fn *run;
+    /* gap: what run() gives, from what the producer of its input gathered instead of from the
+     * input: args->sums holds `rows` rows of in[0].c for each image (the producer's units of an
+     * image), args->in is not read. Rows are added in their order, whoever wrote them. NULL:
+     * cannot. */
+    void (*finish)(const mop_args *args, int64_t rows);
     mop_shape tile; /* its own tile (pixels in h, w; channels in c), for tests to straddle */
 } mop_cpu_kernel;
 

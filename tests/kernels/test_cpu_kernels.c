@@ -16,14 +16,12 @@
 #include "kernels/cpu/kernel.h"
 #include "profiler/base/alloc.h"
 #include "profiler/base/rng.h"
-#include "tests/support/guard.h"
 #include "tests/support/kernel_bench.h"
 #include "tests/support/kernel_cases.h"
+#include "tests/support/kernel_trial.h"
 #include "tests/support/wide.h"
 
-enum { FILL = 0xa5, MAX_SLICES = 7 };
-
-static const uint32_t poison = 0x7fc0dead; /* a NaN with a payload that arithmetic does not make */
+enum { MAX_SLICES = 7 };
 
 static uint64_t seed_of_run(void)
 {
@@ -31,105 +29,9 @@ static uint64_t seed_of_run(void)
     return text != NULL ? strtoull(text, NULL, 0) : 20250601;
 }
 
-/* Everything one trial owns. */
-typedef struct trial {
-    const mop_cpu_kernel *kernel;
-    mop_op_inst inst;
-    char name[256];
-    mop_guard in[MOP_MAX_IN], w[MOP_MAX_WEIGHTS], packed, scratch, out;
-    float *merged; /* the slices' outputs together */
-    size_t n_out;
-} trial;
-
-static void fill_poison(float *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        memcpy(&p[i], &poison, sizeof poison);
-}
-
-static bool is_poison(const float *p)
-{
-    return memcmp(p, &poison, sizeof poison) == 0;
-}
-
-static mop_guard random_guard(int64_t n, mop_rng *rng, mop_weight_init init, bool in_unit)
-{
-    mop_guard g = mop_guard_alloc((size_t)n * sizeof(float), sizeof(float), FILL);
-    float *x = g.data;
-    for (int64_t i = 0; i < n; i++) {
-        x[i] = (float)mop_rng_normal(rng);
-        if (in_unit || init == MOP_INIT_VARIANCE)
-            x[i] = (float)(0.1 + 0.8 * mop_rng_uniform(rng));
-    }
-    return g;
-}
-
-static trial trial_make(const mop_cpu_kernel *kernel, const mop_op_inst *inst, mop_rng *rng)
-{
-    const bool is_dynamic = inst->op == MOP_OP_DYRELU || inst->op == MOP_OP_DYSHIFTMAX;
-    trial t = {.kernel = kernel, .inst = *inst};
-    mop_weight_desc desc[MOP_MAX_WEIGHTS];
-    const float *w[MOP_MAX_WEIGHTS] = {0};
-    const uint32_t n_w = mop_op_weights(inst, desc);
-    mop_kernel_case_name(inst, t.name, sizeof t.name);
-    for (uint32_t i = 0; i < inst->n_in; i++)
-        t.in[i] =
-            random_guard(mop_shape_elems(inst->in[i]), rng, MOP_INIT_KERNEL, is_dynamic && i == 1);
-    for (uint32_t i = 0; i < n_w; i++) {
-        t.w[i] = random_guard(desc[i].elems, rng, desc[i].init, false);
-        w[i] = t.w[i].data;
-    }
-    if (kernel->packed_bytes != NULL) {
-        t.packed = mop_guard_alloc(kernel->packed_bytes(inst), MOP_ALIGN, FILL);
-        kernel->pack(inst, w, t.packed.data);
-        assert_true(mop_guard_intact(&t.packed, FILL));
-    }
-    if (kernel->scratch_bytes != NULL)
-        t.scratch = mop_guard_alloc(kernel->scratch_bytes(inst), MOP_ALIGN, FILL);
-    t.n_out = (size_t)mop_shape_elems(inst->out);
-    t.out = mop_guard_alloc(t.n_out * sizeof(float), sizeof(float), FILL);
-    t.merged = mop_calloc(t.n_out, sizeof(float), NULL);
-    assert_non_null(t.merged);
-    fill_poison(t.merged, t.n_out);
-    return t;
-}
-
-static void trial_free(trial *t)
-{
-    for (int i = 0; i < MOP_MAX_IN; i++)
-        if (t->in[i].map != NULL)
-            mop_guard_free(&t->in[i]);
-    for (int i = 0; i < MOP_MAX_WEIGHTS; i++)
-        if (t->w[i].map != NULL)
-            mop_guard_free(&t->w[i]);
-    if (t->packed.map != NULL)
-        mop_guard_free(&t->packed);
-    if (t->scratch.map != NULL)
-        mop_guard_free(&t->scratch);
-    mop_guard_free(&t->out);
-    free(t->merged);
-}
-
-/* Units [begin, end) on a poisoned output and with foreign scratch. */
-static void run_slice(trial *t, int64_t begin, int64_t end)
-{
-    mop_args args = {.inst = &t->inst,
-                     .packed = t->packed.data,
-                     .out = t->out.data,
-                     .scratch = t->scratch.data,
-                     .begin = begin,
-                     .end = end};
-    for (uint32_t i = 0; i < t->inst.n_in; i++)
-        args.in[i] = t->in[i].data;
-    if (t->scratch.data != NULL)
-        memset(t->scratch.data, 0xff, t->scratch.bytes); /* NaN */
-    fill_poison(t->out.data, t->n_out);
-    t->kernel->run(&args);
-}
-
 /* All units in random slices, in random order, into t->merged. Returns whether the slices were
  * disjoint and left nothing out. */
-static bool run_slices(trial *t, mop_rng *rng)
+static bool run_slices(mop_trial *t, mop_rng *rng)
 {
     const int64_t units = t->kernel->units(&t->inst);
     const uint32_t n =
@@ -140,23 +42,23 @@ static bool run_slices(trial *t, mop_rng *rng)
         order[i] = i;
     mop_rng_shuffle(rng, order, n);
     for (uint32_t i = 0; i < n; i++) {
-        run_slice(t, units * order[i] / n, units * (order[i] + 1) / n);
+        mop_trial_run(t, units * order[i] / n, units * (order[i] + 1) / n);
         for (size_t j = 0; j < t->n_out; j++) {
-            if (is_poison(&out[j]))
+            if (mop_is_poison(&out[j]))
                 continue;
-            if (!is_poison(&t->merged[j]))
+            if (!mop_is_poison(&t->merged[j]))
                 return false;
             t->merged[j] = out[j];
         }
     }
     for (size_t j = 0; j < t->n_out; j++)
-        if (is_poison(&t->merged[j]))
+        if (mop_is_poison(&t->merged[j]))
             return false;
     return true;
 }
 
 /* The operator in float64 on the trial's inputs: out[n_out] and bound[n_out]. */
-static void reference_of(const trial *t, double *out, double *bound)
+static void reference_of(const mop_trial *t, double *out, double *bound)
 {
     double *in[MOP_MAX_IN] = {0};
     mop_ref_args ref = {.inst = &t->inst, .out = out, .bound = bound};
@@ -177,7 +79,7 @@ static void reference_of(const trial *t, double *out, double *bound)
 }
 
 /* Largest |error| / bound of t->merged; infinite for a NaN or an error where the bound is 0. */
-static double worst_error(const trial *t)
+static double worst_error(const mop_trial *t)
 {
     double *out = mop_calloc(t->n_out, sizeof(double), NULL), worst = 0;
     double *bound = mop_calloc(t->n_out, sizeof(double), NULL);
@@ -194,7 +96,7 @@ static double worst_error(const trial *t)
     return worst;
 }
 
-static void expect(bool claim, const char *what, const trial *t, uint64_t seed)
+static void expect(bool claim, const char *what, const mop_trial *t, uint64_t seed)
 {
     if (!claim)
         fail_msg("%s/%s: %s (%s; MOP_TEST_SEED=%llu)", t->kernel->name,
@@ -206,16 +108,16 @@ static double try_case(const mop_cpu_kernel *kernel, size_t i, uint64_t seed)
     mop_rng rng;
     mop_rng_init(&rng, seed, i);
     const mop_op_inst inst = mop_kernel_case(kernel, i, &rng);
-    trial t = trial_make(kernel, &inst, &rng);
+    mop_trial t = mop_trial_make(kernel, &inst, &rng);
     double worst;
     expect(run_slices(&t, &rng), "slices overlap or leave something out", &t, seed);
-    run_slice(&t, 0, kernel->units(&inst));
+    mop_trial_run(&t, 0, kernel->units(&inst));
     expect(memcmp(t.merged, t.out.data, t.n_out * sizeof(float)) == 0,
            "slices and the whole differ", &t, seed);
-    expect(mop_guard_intact(&t.out, FILL), "written in front of the output", &t, seed);
+    expect(mop_guard_intact(&t.out, MOP_TRIAL_FILL), "written in front of the output", &t, seed);
     worst = worst_error(&t);
     expect(worst <= 1, "outside the bound of the reference", &t, seed);
-    trial_free(&t);
+    mop_trial_free(&t);
     return worst;
 }
 
@@ -266,20 +168,20 @@ static void a_nan_comes_out_where_the_reference_has_one(void **state)
             mop_rng rng;
             mop_rng_init(&rng, seed, i);
             const mop_op_inst inst = mop_kernel_case(kernels[k], i, &rng);
-            trial t = trial_make(kernels[k], &inst, &rng);
+            mop_trial t = mop_trial_make(kernels[k], &inst, &rng);
             double *want = mop_calloc(2 * t.n_out, sizeof *want, NULL);
             const float *out = t.out.data;
             assert_non_null(want);
             ((float *)t.in[0].data)[mop_rng_below(&rng, (uint64_t)mop_shape_elems(inst.in[0]))] =
                 NAN;
-            run_slice(&t, 0, kernels[k]->units(&inst));
+            mop_trial_run(&t, 0, kernels[k]->units(&inst));
             reference_of(&t, want, want + t.n_out);
             for (size_t j = 0; j < t.n_out; j++) {
                 expect(!isnan(out[j]) == !isnan(want[j]), "a NaN is lost or made", &t, seed);
                 seen += isnan(want[j]) != 0;
             }
             free(want);
-            trial_free(&t);
+            mop_trial_free(&t);
         }
         assert_true(seen > 0);
     }
