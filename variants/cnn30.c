@@ -24,7 +24,7 @@ static uint32_t layer(mop_net *net, uint32_t x, int32_t cout, int32_t stride, in
     snprintf(name, sizeof name, "conv%d", index);
     y = mop_block_branches(net, x, MOP_NODE_NONE, c, net->branches, name);
     if (net->spec->se)
-        y = mop_block_se(net, y, name);
+        y = mop_block_se(net, y, mop_se_usual(net, y), name);
     if (has_skip) {
         y = mop_block_add(net, y, x, mop_part_of(name, "residual").name);
     }

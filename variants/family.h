@@ -15,7 +15,7 @@ enum { MOP_MOD_ACT = 1, MOP_MOD_SE = 2, MOP_MOD_SKIP = 4, MOP_MOD_BRANCHES = 8 }
 typedef struct mop_net {
     mop_graph_builder *b;
     const mop_spec *spec;
-    mop_act act;       /* the plain activation: the spec's or the family's */
+    mop_act act;       /* the plain activation: the spec's or the family's; MOP_ACT_NONE: several */
     int32_t branches;  /* parallel convolutions: the spec's or the family's */
     size_t size_index; /* of the spec's size in the family's sizes */
     uint32_t input;
@@ -25,8 +25,9 @@ typedef struct mop_family {
     const char *id;
     const char *sizes;        /* separated by blanks; "" if there is only one */
     const char *default_size; /* meant where none is written; "" if one must be */
-    const char *branches;     /* its own number of parallel convolutions, one per size */
-    mop_act act;              /* its own activation */
+    /* Lists over the sizes; a shorter one goes on with its last word. */
+    const char *branches; /* its own number of parallel convolutions */
+    const char *acts;     /* its own activation; "none" where it is more than one function */
     unsigned modifiers;
     uint32_t (*build)(mop_net *net); /* returns the output node */
     const char *what;                /* one line for people */
@@ -46,6 +47,12 @@ int mop_list_find(const char *list, const char *word);
 
 /* Parallel convolutions of a parsed spec: its own, or the family's for its size. */
 int32_t mop_spec_branches(const mop_spec *spec);
+
+/* The plain activation of a parsed spec: its own, or the family's for its size. */
+mop_act mop_spec_act(const mop_spec *spec);
+
+/* Nearest multiple of 8, at least 8, and not below 0.9 v: how the mobile families round widths. */
+int32_t mop_divisible(double v);
 
 /* The name of a part of a block: "name.part". */
 typedef struct mop_part {
@@ -80,9 +87,35 @@ uint32_t mop_block_branches(mop_net *net, uint32_t x, uint32_t sum, mop_conv_sha
 /* Sum of two nodes. */
 uint32_t mop_block_add(mop_net *net, uint32_t a, uint32_t b, const char *name);
 
-/* Squeeze-and-excitation (Hu et al. 2018): x * sigmoid(W2 relu(W1 mean(x))), W as 1x1 convolutions
- * with bias; the hidden width is C / 16, at least 1 (apple/ml-mobileone: int(C * 0.0625)). */
-uint32_t mop_block_se(mop_net *net, uint32_t x, const char *name);
+/* Squeeze-and-excitation: its hidden width, and the functions after it and of the gate. */
+typedef struct mop_se_shape {
+    int32_t hidden; /* 0: there is none, and x passes */
+    mop_act inner, gate;
+} mop_se_shape;
+
+/* The usual one (Hu et al. 2018): ReLU, sigmoid, and C / 16 hidden, at least 1
+ * (apple/ml-mobileone: int(C * 0.0625); DingXiaoH/RepVGG: C // 16). */
+mop_se_shape mop_se_usual(const mop_net *net, uint32_t x);
+
+/* x * gate(W2 inner(W1 mean(x))), W as 1x1 convolutions with bias. */
+uint32_t mop_block_se(mop_net *net, uint32_t x, mop_se_shape se, const char *name);
+
+/* Inverted residual (Sandler et al. 2018): 1x1 to `expanded` where x is narrower, depthwise,
+ * squeeze-and-excitation, linear 1x1 to cout, and x added where the shapes agree. */
+typedef struct mop_mbconv {
+    int32_t expanded, cout, k, stride;
+    mop_se_shape se;
+} mop_mbconv;
+
+uint32_t mop_block_mbconv(mop_net *net, uint32_t x, mop_mbconv c, const char *name);
+
+/* Re-parameterisable convolution (Ding et al. 2021): the sum of a BatchNorm skip where the shapes
+ * agree, a 1x1 branch where the kernel is larger than that, and n convolutions of the shape. */
+uint32_t mop_block_multi_branch(mop_net *net, uint32_t x, mop_conv_shape c, int32_t n,
+                                const char *name);
+
+/* 1x1 convolution with bias and no BatchNorm, named `name`. */
+uint32_t mop_block_pointwise(mop_net *net, uint32_t x, int32_t cout, const char *name);
 
 /* The activation of the spec, plain or dynamic. Dynamic ones get their coefficients from mean,
  * linear, ReLU, linear, sigmoid, with K = 2 pieces as in both papers. The hidden width C / 8, at
@@ -94,10 +127,16 @@ uint32_t mop_block_activation(mop_net *net, uint32_t x, const char *name);
 /* Plain activation `act`, whatever the spec says. */
 uint32_t mop_block_plain_act(mop_net *net, uint32_t x, mop_act act, const char *name);
 
-/* Global average pooling and the classifier "fc" with bias. */
+/* Global average pooling "pool". */
+uint32_t mop_block_pool(mop_net *net, uint32_t x);
+
+/* The classifier "fc" with bias. */
+uint32_t mop_block_classifier(mop_net *net, uint32_t x);
+
+/* Both. */
 uint32_t mop_block_head(mop_net *net, uint32_t x);
 
-#define MOP_FAMILY_ROW(id, sizes, def, branches, act, mods, what)                                  \
+#define MOP_FAMILY_ROW(id, sizes, def, branches, acts, mods, what)                                 \
     uint32_t mop_family_##id(mop_net *net);
 #include "variants/families.def"
 #undef MOP_FAMILY_ROW

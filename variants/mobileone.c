@@ -27,28 +27,13 @@ static const width widths[] = {
 
 static const int32_t blocks[STAGES] = {2, 8, 10, 1};
 
-/* The sum of a sub-block's branches, in the order of the released code: scale and identity first.
- */
-static uint32_t branches(mop_net *net, uint32_t x, mop_conv_shape c, int32_t k, const char *name)
-{
-    uint32_t sum = MOP_NODE_NONE;
-    if (c.stride == 1 && mop_graph_shape(net->b, x).c == c.cout) {
-        sum = mop_block_bn(net, x, mop_part_of(name, "skip").name);
-    }
-    if (c.k > 1) {
-        mop_conv_shape one = {c.cout, 1, c.stride, c.is_depthwise};
-        sum = mop_block_branches(net, x, sum, one, 1, mop_part_of(name, "scale").name);
-    }
-    return mop_block_branches(net, x, sum, c, k, name);
-}
-
 /* A sub-block; `skip` is added before the activation unless it is MOP_NODE_NONE. */
 static uint32_t sub_block(mop_net *net, uint32_t x, mop_conv_shape c, uint32_t skip, bool has_se,
                           const char *name)
 {
-    uint32_t y = branches(net, x, c, net->branches, name);
+    uint32_t y = mop_block_multi_branch(net, x, c, net->branches, name);
     if (has_se)
-        y = mop_block_se(net, y, name);
+        y = mop_block_se(net, y, mop_se_usual(net, y), name);
     if (skip != MOP_NODE_NONE) {
         y = mop_block_add(net, y, skip, mop_part_of(name, "residual").name);
     }
@@ -70,9 +55,10 @@ static uint32_t block(mop_net *net, uint32_t x, int32_t cout, int32_t stride, bo
 uint32_t mop_family_mobileone(mop_net *net)
 {
     const width *w = &widths[net->size_index];
-    uint32_t x = branches(net, net->input, (mop_conv_shape){w->stem, 3, 2, false}, 1, "stem");
+    mop_conv_shape stem = {w->stem, 3, 2, false};
+    uint32_t x = mop_block_multi_branch(net, net->input, stem, 1, "stem");
     if (net->spec->se)
-        x = mop_block_se(net, x, "stem");
+        x = mop_block_se(net, x, mop_se_usual(net, x), "stem");
     x = mop_block_activation(net, x, "stem.act");
     for (int s = 0; s < STAGES; s++) {
         for (int32_t i = 0; i < blocks[s]; i++) {

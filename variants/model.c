@@ -12,8 +12,8 @@
  *
  * A second rule keeps networks with gates (squeeze-and-excitation, dynamic activations) from
  * amplifying rounding errors from layer to layer, which no bound on a whole network could then tell
- * from wrong results: the kernel of an operator that feeds a sigmoid is 1 / 32 of the usual one,
- * so that gates lie about their middle, as they do when training starts. */
+ * from wrong results: the kernel of an operator that feeds a sigmoid, hard or not, is 1 / 32 of the
+ * usual one, so that gates lie about their middle, as they do when training starts. */
 #include "variants/model.h"
 
 #include <math.h>
@@ -207,11 +207,12 @@ static mop_status run_node(values *v, const mop_model *m, uint32_t i, mop_err *e
     return MOP_OK;
 }
 
-/* Whether node i feeds the sigmoid of a gate. */
+/* Whether node i feeds the function of a gate. */
 static bool is_gate(const values *v, uint32_t i)
 {
     const mop_op_inst *reader = &v->g->nodes[v->last_use[i]].inst;
-    return reader->op == MOP_OP_ACT && reader->params.act == MOP_ACT_SIGMOID;
+    return reader->op == MOP_OP_ACT &&
+           (reader->params.act == MOP_ACT_SIGMOID || reader->params.act == MOP_ACT_HARDSIGMOID);
 }
 
 static mop_status draw_node(values *v, mop_model *m, uint64_t seed, uint32_t i, mop_err *err)

@@ -50,21 +50,42 @@ int mop_list_find(const char *list, const char *word)
     return -1;
 }
 
+/* What a list over the sizes says for one of them. */
+static void own_word(const mop_family *family, const char *list, const char *size, char word[24])
+{
+    int i = mop_list_find(family->sizes, size);
+    for (i = i < 0 ? 0 : i; i >= 0 && !mop_list_word(list, (size_t)i, word, 24);)
+        i--;
+}
+
 static int32_t own_branches(const mop_family *family, const char *size)
 {
-    char word[8];
-    int i = mop_list_find(family->sizes, size);
-    return mop_list_word(family->branches, i < 0 ? 0 : (size_t)i, word, sizeof word)
-               ? (int32_t)strtol(word, NULL, 10)
-               : 1;
+    char word[24] = "";
+    own_word(family, family->branches, size, word);
+    return (int32_t)strtol(word, NULL, 10);
+}
+
+static mop_act own_act(const mop_family *family, const char *size)
+{
+    char word[24] = "";
+    mop_act act = MOP_ACT_NONE;
+    own_word(family, family->acts, size, word);
+    (void)mop_act_find(word, &act); /* "none" is found too */
+    return act;
 }
 
 int32_t mop_spec_branches(const mop_spec *spec)
 {
-    const mop_family *family = mop_family_find(spec->family);
-    if (spec->branches != 0 || family == NULL)
+    if (spec->branches != 0)
         return spec->branches;
-    return own_branches(family, spec->size);
+    return own_branches(mop_family_find(spec->family), spec->size);
+}
+
+mop_act mop_spec_act(const mop_spec *spec)
+{
+    if (spec->act == MOP_BLOCK_ACT_PLAIN)
+        return spec->plain_act;
+    return own_act(mop_family_find(spec->family), spec->size);
 }
 
 /* --- sentences -------------------------------------------------------------------------------- */
@@ -164,8 +185,8 @@ static mop_status parse_act(const char *name, mop_spec *spec, mop_err *err)
     size_t n = 0;
     mop_act act;
     if (mop_act_find(name, &act) && act != MOP_ACT_NONE) {
-        spec->act =
-            act == mop_family_find(spec->family)->act ? MOP_BLOCK_ACT_DEFAULT : MOP_BLOCK_ACT_PLAIN;
+        const mop_act own = own_act(mop_family_find(spec->family), spec->size);
+        spec->act = act == own ? MOP_BLOCK_ACT_DEFAULT : MOP_BLOCK_ACT_PLAIN;
         spec->plain_act = spec->act == MOP_BLOCK_ACT_PLAIN ? act : MOP_ACT_NONE;
         return MOP_OK;
     }

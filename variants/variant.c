@@ -8,8 +8,8 @@
 #include "variants/passes.h"
 
 static const mop_family families[] = {
-#define MOP_FAMILY_ROW(id, sizes, def, branches, act, mods, what)                                  \
-    {#id, sizes, def, branches, act, mods, mop_family_##id, what},
+#define MOP_FAMILY_ROW(id, sizes, def, branches, acts, mods, what)                                 \
+    {#id, sizes, def, branches, acts, mods, mop_family_##id, what},
 #include "variants/families.def"
 #undef MOP_FAMILY_ROW
 };
@@ -59,7 +59,7 @@ static mop_status train_graph(const mop_spec *spec, int32_t batch, mop_graph **o
         return mop_fail(err, MOP_EINVAL, "batch size %d, must be at least 1", batch);
     size_index = mop_list_find(family->sizes, spec->size);
     net.size_index = size_index < 0 ? 0 : (size_t)size_index;
-    net.act = spec->act == MOP_BLOCK_ACT_PLAIN ? spec->plain_act : family->act;
+    net.act = mop_spec_act(spec);
     net.branches = mop_spec_branches(spec);
     net.b = mop_graph_builder_create((mop_shape){batch, spec->height, spec->width, 3}, err);
     if (net.b == NULL)

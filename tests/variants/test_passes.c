@@ -116,6 +116,9 @@ static const char *const networks[] = {
     "mobilenetv1-0.25",
     "mobilenetv2-0.35",
     "mobilenetv2-1.0",
+    "mobilenetv3-large",
+    "efficientnet-b0",
+    "repvgg-a0",
     "resnet18",
 };
 

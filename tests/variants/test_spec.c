@@ -70,6 +70,13 @@ static void one_network_has_one_spelling(void **state)
         {"mobileone-s1+branches=1", "mobileone-s1"},
         {"mobileone-s1+branches=4", "mobileone-s1+branches=4"},
         {"cnn30+branches=1", "cnn30"},
+        {"mobileone-s4+branches=1", "mobileone-s4"},
+        {"efficientnet-b2+act=silu", "efficientnet-b2"},
+        {"efficientnet-b2+act=relu6", "efficientnet-b2+act=relu6"},
+        {"efficientnet-lite0+act=relu6", "efficientnet-lite0"},
+        {"efficientnet-lite0+act=silu", "efficientnet-lite0+act=silu"},
+        {"mobilenetv3-large+act=hardswish", "mobilenetv3-large+act=hardswish"}, /* also has ReLU */
+        {"mobilenetv3-small-minimal+act=relu", "mobilenetv3-small-minimal"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
@@ -228,9 +235,10 @@ static void unknown_names_suggest_the_nearest(void **state)
     assert_rejects("resnet-18",
                    "'resnet-18': there is no variant 'resnet-18'; did you mean 'resnet18'?");
     assert_rejects("xyzzy", "'xyzzy': there is no family 'xyzzy'; there is: mobileone, cnn30, "
-                            "mobilenetv1, mobilenetv2, resnet18");
+                            "mobilenetv1, mobilenetv2, mobilenetv3, efficientnet, resnet18, "
+                            "repvgg");
     assert_rejects("", "'': there is no family ''; there is: mobileone, cnn30, mobilenetv1, "
-                       "mobilenetv2, resnet18");
+                       "mobilenetv2, mobilenetv3, efficientnet, resnet18, repvgg");
 }
 
 static void sizes_are_checked(void **state)
@@ -364,7 +372,8 @@ static void lists_expand_in_the_order_of_the_rows(void **state)
     assert_expands("cnn30,mobileone-s0", "mobileone-s0 cnn30");
     assert_expands("mobileone-s{0,1}{,:train}",
                    "mobileone-s0 mobileone-s1 mobileone-s0:train mobileone-s1:train");
-    assert_expands("mobilenet*", "mobilenetv1-1.0 mobilenetv2-1.0");
+    assert_expands("mobilenet*", "mobilenetv1-1.0 mobilenetv2-1.0 mobilenetv3-large "
+                                 "mobilenetv3-small");
     assert_expands("mobileone-s?", "mobileone-s0 mobileone-s1 mobileone-s2 mobileone-s3 "
                                    "mobileone-s4");
     assert_expands("cnn30+s[ek]*", "cnn30+se cnn30+skip");
