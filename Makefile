@@ -36,16 +36,20 @@ ISA_CFLAGS_avx512 := -DMOP_ISA=avx512 -DMOP_ISA_LEVEL=MOP_ISA_AVX512 \
 ISAS := scalar avx2 avx512
 
 # --- libraries, found by pkg-config ----------------------------------------------------------------
-PKGS := sqlite3 jansson popt libcpuinfo
+PKGS := sqlite3 jansson popt libcpuinfo libprotobuf-c
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -lpthreadpool -lpthread -ldl -lm
 TEST_LIBS := $(shell pkg-config --libs cmocka 2>/dev/null)
 MISSING := $(strip $(foreach p,$(PKGS),$(shell pkg-config --exists $(p) 2>/dev/null || echo $(p))))
+PROTOC_C := $(shell command -v protoc-c 2>/dev/null)
+ONNX_INCLUDE ?= /usr/include
+ONNX_PROTO := $(ONNX_INCLUDE)/onnx/onnx.proto
+MISSING += $(if $(PROTOC_C),,protobuf-c-compiler) $(if $(wildcard $(ONNX_PROTO)),,libonnx-dev)
 GLSLC := $(shell command -v glslc 2>/dev/null)
 NPM := $(shell command -v npm 2>/dev/null)
 
 # --- sources, found by room ------------------------------------------------------------------------
-ROOMS := profiler/base kernels kernels/ops kernels/vk variants db reports profiler/engine profiler/measure
+ROOMS := profiler/base kernels kernels/ops kernels/vk variants onnx db reports profiler/engine profiler/measure
 KERNEL_INFRA := kernels/cpu/isa.c kernels/cpu/kernels.c
 KERNEL_SRC := $(filter-out $(KERNEL_INFRA),$(wildcard kernels/cpu/*.c))
 LIB_SRC := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c)) $(wildcard $(KERNEL_INFRA))
@@ -54,7 +58,8 @@ TEST_SUPPORT := $(wildcard tests/support/*.c)
 TEST_SRC := $(wildcard tests/*/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(B)/%.$(i).o)) $(B)/gen/embed.o
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(B)/%.$(i).o)) $(B)/gen/embed.o \
+    $(B)/gen/onnx/onnx.pb-c.o
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
 
@@ -73,12 +78,12 @@ EMBED_DEPS := $(EMBED_PLAIN) $(SPV) $(if $(WEB),reports/node_modules/.installed)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all setup test test-bins fuzz fuzz-bins bench bench-repeat lint format asan install uninstall clean help notes FORCE
+.PHONY: all setup test test-bins fuzz fuzz-bins bench bench-repeat check-onnx lint format asan install uninstall clean help notes FORCE
 
 all: notes moprof ## build ./moprof (the default)
 
 notes:
-	@$(if $(MISSING),echo "missing libraries: $(MISSING); run 'make setup'" >&2; exit 1,:)
+	@$(if $(strip $(MISSING)),echo "missing libraries: $(MISSING); run 'make setup'" >&2; exit 1,:)
 	@$(if $(GLSLC),:,echo "left out: Vulkan shaders, because there is no glslc (Debian package glslc); run 'make setup'" >&2)
 	@$(if $(NPM),:,echo "left out: charts of HTML reports, because there is no npm (Debian package npm)" >&2)
 
@@ -130,6 +135,16 @@ $(B)/gen/embed.S: $(B)/gen/embed.list $(EMBED_DEPS)
 $(B)/gen/embed.o: $(B)/gen/embed.S
 	$(CC) -c -o $@ $<
 
+# The messages of an ONNX file, from the definition that Debian installs.
+$(B)/gen/onnx/onnx.pb-c.c $(B)/gen/onnx/onnx.pb-c.h &: $(ONNX_PROTO)
+	@mkdir -p $(@D)
+	$(PROTOC_C) -I$(ONNX_INCLUDE) --c_out=$(B)/gen onnx/onnx.proto
+
+$(B)/gen/onnx/onnx.pb-c.o: $(B)/gen/onnx/onnx.pb-c.c
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(patsubst %.c,$(B)/%.o,$(wildcard onnx/*.c tests/onnx/*.c)): $(B)/gen/onnx/onnx.pb-c.h
+
 # Out of reach of a registry the build goes on without charts, and the next one tries again.
 ifeq ($(wildcard reports/node_modules/.installed),)
 .PHONY: reports/node_modules/.installed
@@ -175,6 +190,17 @@ asan: ## the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 BENCHES := $(B)/tests/kernels/test_cpu_kernels $(B)/tests/measure/test_cost $(B)/tests/db/test_cost
 bench: $(BENCHES) ## kernels in GFLOP/s and fractions of peak; what harness and store cost
 	@set -e; for b in $(BENCHES); do $$b --bench; done
+
+# Other engines, for comparing with; nothing else needs them.
+ifeq ($(wildcard tests/peers/node_modules/.installed),)
+.PHONY: tests/peers/node_modules/.installed
+endif
+tests/peers/node_modules/.installed: tests/peers/package-lock.json
+	@(cd tests/peers && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) && touch $@ || \
+	 echo "skip: no ONNX Runtime, because npm could not fetch it; the next make tries again" >&2
+
+check-onnx: $(B)/moprof tests/peers/node_modules/.installed ## exported networks give the same output in ONNX Runtime; SPECS='cnn30 ...' picks some
+	@[ ! -e tests/peers/node_modules/.installed ] || MOPROF=$(B)/moprof node tests/onnx/compare.js $(SPECS)
 
 bench-repeat: moprof ## do two sweeps in a row agree? BUDGET=6m each, four of them
 	sh tests/bench_repeat.sh ./moprof

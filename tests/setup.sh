@@ -4,6 +4,7 @@
 set -e
 packages="build-essential make gcc clang clang-format cppcheck pkg-config
 libsqlite3-dev libcsv-dev libjansson-dev libpopt-dev libcmocka-dev libpthreadpool-dev libcpuinfo-dev
+libprotobuf-c-dev protobuf-c-compiler libonnx-dev python3-onnx
 libvulkan-dev glslc mesa-vulkan-drivers vulkan-validationlayers sqlite3 procps parallel"
 command -v npm >/dev/null 2>&1 || packages="$packages npm"
 as_root=

@@ -95,6 +95,31 @@ static void output_files_are_written_whole_or_not_at_all(void **state)
            {"test -c /dev/full && ls v.csv*", 0, "v.csv"});
 }
 
+static void a_network_is_exported_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    EXPECT({"$MOPROF export cnn30@32", 2, "name it with -o FILE.onnx"},
+           {"$MOPROF export cnn30@32 -o x.csv", 2, "name it with -o FILE.onnx"},
+           {"$MOPROF export -o x.onnx", 2, "moprof export SPEC -o x.onnx"},
+           {"$MOPROF export -o x.csv --io", 2, "--io belongs to a network"},
+           {"$MOPROF export cnn31@32 -o x.onnx", 2, "cnn30"},
+           {"$MOPROF export 'mobileone-s{0,1}@32' -o x.onnx", 2, "one is wanted"},
+           {"$MOPROF export cnn30@32 -o x.onnx --batch 0", 2, "from 1 to"},
+           {"$MOPROF export cnn30@32 -o x.onnx --seed -1", 2, "--seed"},
+           {"$MOPROF export cnn30@32 -o /nonexistent/x.onnx", 1, "/nonexistent/x.onnx"},
+           {"ln -s /dev/full full.onnx; $MOPROF export cnn30@32 -o full.onnx", 1, "No space left"},
+           {"$MOPROF export cnn30@32 -o full.onnx --io", 1, "No space left"},
+           {"rm full.onnx; touch test_data_set_0; $MOPROF export cnn30@32 -o x.onnx --io", 1,
+            "test_data_set_0"},
+           {"rm test_data_set_0; test -z \"$(ls | grep -E 'onnx|test_data')\" && echo clean", 0,
+            "clean"});
+    EXPECT({"$MOPROF export cnn30@32 -o a.onnx && $MOPROF export cnn30@32x32 -o b.onnx --io && cmp "
+            "a.onnx b.onnx && ls test_data_set_0",
+            0, "input_0.pb\noutput_0.pb\n"},
+           {"$MOPROF export cnn30@32 -o c.onnx --seed 2; cmp a.onnx c.onnx", 1, "differ"},
+           {"rm -r test_data_set_0 [abc].onnx", 0, ""});
+}
+
 static void foreign_databases_are_refused_and_left_alone(void **state)
 {
     (void)state;
@@ -206,6 +231,7 @@ int main(void)
         cmocka_unit_test(an_environment_twin_may_be_long),
         cmocka_unit_test(show_and_list_print_exact_counts),
         cmocka_unit_test(output_files_are_written_whole_or_not_at_all),
+        cmocka_unit_test(a_network_is_exported_whole_or_not_at_all),
         cmocka_unit_test(foreign_databases_are_refused_and_left_alone),
         cmocka_unit_test(a_database_that_cannot_be_written_is_told_before_the_work),
         cmocka_unit_test(a_sweep_stores_what_query_report_and_export_read),

@@ -1,0 +1,56 @@
+"""Holds exported networks to ONNX's own checker: python3 tests/onnx/check.py SIZE [SPEC...]
+
+Each SPEC (without any: every variant in both forms) is exported by $MOPROF at SIZE pixels and read by
+onnx.checker, which also infers every shape and compares it with the one that the file states.
+"""
+import csv
+import io
+import os
+import subprocess
+import sys
+import tempfile
+
+import onnx
+
+MOPROF = os.environ["MOPROF"]
+
+
+def both_forms():
+    listed = subprocess.run([MOPROF, "list", "-f", "csv"], check=True, capture_output=True, text=True)
+    stems = [row["variant"].replace(":train", "") for row in csv.DictReader(io.StringIO(listed.stdout))]
+    for spec in dict.fromkeys(stems):
+        family, plus, modifiers = spec.partition("+")
+        yield spec
+        yield family + ":train" + plus + modifiers
+
+
+def value_shape(info):
+    return [d.dim_value for d in info.type.tensor_type.shape.dim]
+
+
+def check(spec, path):
+    onnx.checker.check_model(path, full_check=True)
+    model = onnx.load(path)
+    stated = {v.name: value_shape(v) for v in model.graph.value_info}
+    assert stated, spec + ": states no shapes"
+    stated.update((v.name, value_shape(v)) for v in model.graph.output)
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True).graph
+    found = {v.name: value_shape(v) for v in list(inferred.value_info) + list(inferred.output)}
+    for name, shape in stated.items():
+        assert found.get(name) == shape, f"{spec}: {name} is {found.get(name)}, the file says {shape}"
+
+
+def main(size, specs):
+    specs = specs or list(both_forms())
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.onnx")
+        for spec in specs:
+            subprocess.run([MOPROF, "export", f"{spec}@{size}", "-o", path], check=True)
+            check(spec, path)
+    print(f"checked {len(specs)} networks with onnx {onnx.__version__}")
+
+
+main(sys.argv[1], sys.argv[2:])
