@@ -187,7 +187,7 @@ test: test-bins ## run every test; TESTS=glob picks some by path
 asan: ## the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) CONFIG=asan test
 
-BENCHES := $(B)/tests/kernels/test_cpu_kernels $(B)/tests/measure/test_cost $(B)/tests/db/test_cost
+BENCHES := $(B)/tests/kernels/test_cpu_kernels $(B)/tests/engine/test_cpu_group $(B)/tests/measure/test_cost $(B)/tests/db/test_cost
 bench: $(BENCHES) ## kernels in GFLOP/s and fractions of peak; what harness and store cost
 	@set -e; for b in $(BENCHES); do $$b --bench; done
 

@@ -27,14 +27,16 @@ typedef struct mop_cpu_kernel {
     const char *name; /* the data sheet: "gemm_6x16" */
     mop_op op;
     mop_isa isa;
-    bool (*fits)(const mop_op_inst *inst);           /* shapes and epilogue it can do */
-    bool (*is_best)(const mop_op_inst *inst);        /* of these, which it is chosen for where
-                                                        nothing was measured; NULL: all */
-    bool is_winograd;                                /* not the sum as it is written */
-    bool gathers;                                    /* mop_args.sums may be given: the units of an
-                                                        image follow each other, as many for each */
-    mop_bound_fn *bound;                             /* NULL: the operator's own bound holds */
-    size_t (*packed_bytes)(const mop_op_inst *inst); /* NULL: nothing is packed */
+    bool (*fits)(const mop_op_inst *inst);    /* shapes and epilogue it can do */
+    bool (*is_best)(const mop_op_inst *inst); /* of these, which it is chosen for where
+                                                 nothing was measured; NULL: all */
+    bool is_winograd;                         /* not the sum as it is written */
+    bool gathers;                             /* mop_args.sums may be given: the units of an
+                                                 image follow each other, as many for each */
+    mop_bound_fn *bound;                      /* NULL: the operator's own bound holds */
+    /* What is packed does not depend on batch size, height and padding above and below: it serves
+     * any range of output rows (mop_op_rows). NULL: nothing is packed. */
+    size_t (*packed_bytes)(const mop_op_inst *inst);
     void (*pack)(const mop_op_inst *inst, const float *const w[MOP_MAX_WEIGHTS], void *packed);
     size_t (*scratch_bytes)(const mop_op_inst *inst); /* per thread; NULL: none */
     int64_t (*units)(const mop_op_inst *inst);        /* >= 1 */

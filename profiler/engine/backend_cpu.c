@@ -89,8 +89,7 @@ static void cpu_plan_info(const mop_plan *plan, mop_plan_info *info)
 
 static const char *cpu_kernel_name(const mop_plan *plan, uint32_t node)
 {
-    const mop_cpu_kernel *kernel = plan->steps[node].kernel;
-    return kernel != NULL ? kernel->name : "";
+    return plan->steps[node].name;
 }
 
 static mop_bound_fn *cpu_bound(const mop_plan *plan, uint32_t node)

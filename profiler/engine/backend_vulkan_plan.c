@@ -43,15 +43,16 @@ static mop_status place_outputs(mop_plan *plan, mop_err *err)
 {
     const mop_graph *g = plan->graph;
     const size_t a = alignment(plan->vk);
-    size_t *size = mop_calloc(g->n_nodes, sizeof *size, err);
-    if (size == NULL)
+    mop_memspan *spans = mop_calloc(g->n_nodes, sizeof *spans, err);
+    if (spans == NULL)
         return MOP_ENOMEM;
+    mop_memplan_lifetimes(g, plan->keep_all, spans);
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         plan->nodes[i].bytes = round_up(mop_vk_vec4s(g->nodes[i].inst.out) * 16, a);
-        size[i] = plan->nodes[i].bytes;
+        spans[i].bytes = plan->nodes[i].bytes;
     }
-    mop_status s = mop_memplan_init(&plan->memory, g, size, plan->keep_all, err);
-    free(size);
+    mop_status s = mop_memplan_init(&plan->memory, spans, g->n_nodes, err);
+    free(spans);
     if (s != MOP_OK)
         return s;
     for (uint32_t i = 0; i < g->n_nodes; i++)

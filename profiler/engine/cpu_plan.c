@@ -1,9 +1,11 @@
 /* Planning on the CPU: a kernel per node, activations in one arena by lifetime, constants packed
  * once, scratch for each thread. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "profiler/base/alloc.h"
 #include "profiler/engine/cpu_plan.h"
+#include "variants/passes.h"
 
 /* Below this many operations a layer takes a few microseconds, and waking a second thread (1 to 2
  * us) is not worth it. */
@@ -28,8 +30,6 @@ static mop_status choose_kernels(mop_plan *plan, const mop_plan_desc *desc, mop_
     for (uint32_t i = 1; i < g->n_nodes; i++) {
         const mop_op_inst *inst = &g->nodes[i].inst;
         mop_cpu_step *s = &plan->steps[i];
-        size_t scratch = 0, ignored;
-        mop_cost cost;
         s->packed_offset = SIZE_MAX;
         s->kernel = mop_cpu_kernel_choose(inst, &policy);
         if (s->kernel == NULL)
@@ -39,42 +39,163 @@ static mop_status choose_kernels(mop_plan *plan, const mop_plan_desc *desc, mop_
             !reserve(&plan->weight_bytes, s->kernel->packed_bytes(inst), &s->packed_offset))
             return mop_fail(err, MOP_ENOMEM, "out of memory: the constants of %u nodes",
                             g->n_nodes);
-        if (s->kernel->scratch_bytes != NULL &&
-            !reserve(&scratch, s->kernel->scratch_bytes(inst), &ignored))
-            return mop_fail(err, MOP_ENOMEM, "out of memory: the scratch of node '%s'",
-                            g->nodes[i].name);
-        plan->scratch_stride = scratch > plan->scratch_stride ? scratch : plan->scratch_stride;
         s->units = s->kernel->units(inst);
-        mop_op_cost(inst, &cost);
-        s->ranges = cost.macs + cost.elementwise >= MIN_PARALLEL_OPS
-                        ? (size_t)plan->device->info.threads
-                        : 1;
-        if ((int64_t)s->ranges > s->units)
-            s->ranges = (size_t)s->units;
     }
     return MOP_OK;
 }
 
+/* How often each node is read; free() it, NULL if out of memory. */
+static uint32_t *count_readers(const mop_graph *g, mop_err *err)
+{
+    uint32_t *readers = mop_calloc(g->n_nodes, sizeof *readers, err);
+    for (uint32_t i = 0; i < g->n_nodes && readers != NULL; i++)
+        for (uint32_t k = 0; k < g->nodes[i].inst.n_in; k++)
+            readers[g->nodes[i].in[k]]++;
+    return readers;
+}
+
+static mop_status form_groups(mop_plan *plan, unsigned fuse, mop_err *err)
+{
+    const mop_graph *g = plan->graph;
+    uint32_t *readers = count_readers(g, err);
+    mop_status status = MOP_OK;
+    plan->groups = mop_calloc(g->n_nodes, sizeof *plan->groups, err);
+    if (plan->groups == NULL || readers == NULL)
+        status = MOP_ENOMEM;
+    for (uint32_t i = 1; i < g->n_nodes && status == MOP_OK; i++) {
+        const uint32_t nodes[2] = {mop_cpu_group_producer(g, i, readers, fuse), i};
+        mop_cpu_group *group = &plan->groups[plan->n_groups];
+        mop_cpu_step *s = &plan->steps[i], *p;
+        bool formed = false;
+        if (nodes[0] == MOP_NODE_NONE)
+            continue;
+        p = &plan->steps[nodes[0]];
+        status = mop_cpu_group_init(group, g, nodes,
+                                    (const mop_cpu_kernel *const[2]){p->kernel, s->kernel},
+                                    plan->device->info.threads, &formed, err);
+        if (!formed)
+            continue;
+        plan->n_groups++;
+        s->group = p->group = group;
+        s->units = (int64_t)group->n_pieces;
+    }
+    free(readers);
+    return status;
+}
+
+/* Lets the producers of means that can do so gather them. */
+static void gather_means(mop_plan *plan, unsigned fuse)
+{
+    const mop_graph *g = plan->graph;
+    for (uint32_t i = 1; i < g->n_nodes && (fuse & MOP_FUSE_SE) != 0; i++) {
+        mop_cpu_step *s = &plan->steps[i], *p = &plan->steps[g->nodes[i].in[0]];
+        if (s->kernel->finish == NULL || p->kernel == NULL || !p->kernel->gathers ||
+            p->group != NULL)
+            continue;
+        p->gathers = s->finishes = true;
+    }
+}
+
+/* What runs together is named together. Names of kernels are short. */
+static void name_steps(mop_plan *plan)
+{
+    for (uint32_t i = 1; i < plan->graph->n_nodes; i++) {
+        mop_cpu_step *s = &plan->steps[i];
+        const mop_cpu_kernel *first = NULL, *then = s->kernel;
+        if (s->group != NULL) {
+            first = plan->steps[s->group->producer].kernel;
+            then = plan->steps[s->group->consumer].kernel;
+        } else if (s->finishes) {
+            first = plan->steps[plan->graph->nodes[i].in[0]].kernel;
+        }
+        (void)snprintf(s->name, sizeof s->name, "%s%s%s", first != NULL ? first->name : "",
+                       first != NULL ? "+" : "", then->name);
+    }
+}
+
+static int64_t operations(const mop_op_inst *inst)
+{
+    mop_cost cost;
+    mop_op_cost(inst, &cost);
+    return cost.macs + cost.elementwise;
+}
+
+/* How many ranges each step's units are cut into. */
+static void cut_steps(mop_plan *plan)
+{
+    for (uint32_t i = 1; i < plan->graph->n_nodes; i++) {
+        mop_cpu_step *s = &plan->steps[i];
+        int64_t ops = operations(&plan->graph->nodes[i].inst);
+        if (s->group != NULL)
+            ops += operations(&plan->graph->nodes[s->group->producer].inst);
+        s->ranges = ops >= MIN_PARALLEL_OPS ? (size_t)plan->device->info.threads : 1;
+        if ((int64_t)s->ranges > s->units)
+            s->ranges = (size_t)s->units;
+    }
+}
+
+/* Lays out what each thread needs of its own; false if that overflows. */
+static bool lay_out_scratch(mop_plan *plan)
+{
+    size_t kernel = 0, between = 0, at;
+    for (uint32_t i = 1; i < plan->graph->n_nodes; i++) {
+        const mop_cpu_step *s = &plan->steps[i];
+        size_t bytes = s->group != NULL ? s->group->scratch_bytes : 0;
+        if (s->group == NULL && s->kernel->scratch_bytes != NULL)
+            bytes = s->kernel->scratch_bytes(&plan->graph->nodes[i].inst);
+        kernel = bytes > kernel ? bytes : kernel;
+        if (s->group != NULL && s->group->between_bytes > between)
+            between = s->group->between_bytes;
+    }
+    return reserve(&plan->own.stride, kernel, &at) &&
+           reserve(&plan->own.stride, between, &plan->own.between) &&
+           reserve(&plan->own.stride, 2 * sizeof(uint64_t), &plan->own.spent);
+}
+
+/* What is inside a group has no memory of its own; what its producer reads lives until the group
+ * runs. */
+static void shorten_groups(const mop_plan *plan, mop_memspan *spans)
+{
+    for (size_t i = 0; i < plan->n_groups; i++) {
+        const mop_cpu_group *group = &plan->groups[i];
+        const mop_node *p = &plan->graph->nodes[group->producer];
+        spans[group->producer].bytes = 0;
+        for (uint32_t k = 0; k < p->inst.n_in; k++)
+            if (spans[p->in[k]].last < group->consumer)
+                spans[p->in[k]].last = group->consumer;
+    }
+}
+
+/* Outputs and gathered sums by lifetime. */
 static mop_status place_nodes(mop_plan *plan, mop_err *err)
 {
     const mop_graph *g = plan->graph;
-    size_t *size = mop_calloc(g->n_nodes, sizeof *size, err);
+    const size_t n = g->n_nodes;
+    mop_memspan *spans = mop_calloc(2 * n, sizeof *spans, err);
     mop_status status = MOP_ENOMEM;
-    if (size == NULL)
+    if (spans == NULL)
         return MOP_ENOMEM;
-    for (uint32_t i = plan->keep_all ? 0 : 1; i < g->n_nodes; i++)
-        size[i] = (size_t)mop_shape_elems(g->nodes[i].inst.out) * sizeof(float);
-    if (g->n_nodes == 1) /* the input is the output, which can be read */
-        size[0] = (size_t)mop_shape_elems(g->nodes[0].inst.out) * sizeof(float);
-    status = mop_memplan_init(&plan->memory, g, size, plan->keep_all, err);
-    free(size);
+    mop_memplan_lifetimes(g, plan->keep_all, spans);
+    for (uint32_t i = 0; i < n; i++) {
+        const mop_cpu_step *s = &plan->steps[i];
+        if (i > 0 || plan->keep_all || n == 1) /* else the input is read where it is */
+            spans[i].bytes = mop_cpu_output_bytes(plan, i);
+        spans[n + i] = spans[i];
+        spans[n + i].bytes =
+            s->gathers ? (size_t)s->units * (size_t)g->nodes[i].inst.out.c * sizeof(float) : 0;
+    }
+    if (!plan->keep_all)
+        shorten_groups(plan, spans);
+    status = mop_memplan_init(&plan->memory, spans, 2 * n, err);
+    free(spans);
     return status;
 }
 
 static mop_status allocate(mop_plan *plan, size_t offset, mop_err *err)
 {
     size_t scratch;
-    if (!mop_mul_size(plan->scratch_stride, (size_t)plan->device->info.threads, &scratch))
+    if (!lay_out_scratch(plan) ||
+        !mop_mul_size(plan->own.stride, (size_t)plan->device->info.threads, &scratch))
         return mop_fail(err, MOP_ENOMEM, "out of memory: scratch of %d threads",
                         plan->device->info.threads);
     if (mop_block_init(&plan->arena, plan->memory.bytes, offset, err) != MOP_OK ||
@@ -109,6 +230,9 @@ void mop_cpu_plan_free(mop_plan *plan)
     if (plan == NULL)
         return;
     mop_memplan_release(&plan->memory);
+    for (size_t i = 0; i < plan->n_groups; i++)
+        mop_cpu_group_release(&plan->groups[i]);
+    free(plan->groups);
     free(plan->steps);
     mop_block_release(&plan->arena);
     mop_block_release(&plan->weights);
@@ -136,7 +260,13 @@ mop_status mop_cpu_plan_create(mop_device *device, const mop_model *model,
     if (plan->steps != NULL)
         status = choose_kernels(plan, desc, err);
     if (status == MOP_OK)
+        status = form_groups(plan, desc->fuse, err);
+    if (status == MOP_OK) {
+        gather_means(plan, desc->fuse);
+        name_steps(plan);
+        cut_steps(plan);
         status = place_nodes(plan, err);
+    }
     if (status == MOP_OK)
         status = allocate(plan, desc->offset, err);
     if (status != MOP_OK) {

@@ -6,6 +6,7 @@
 #include "kernels/cpu/kernel.h"
 #include "profiler/base/clock.h"
 #include "profiler/engine/backend.h"
+#include "profiler/engine/cpu_group.h"
 #include "profiler/engine/cpu_memory.h"
 #include "profiler/engine/cpu_pool.h"
 #include "profiler/engine/memplan.h"
@@ -16,22 +17,37 @@ struct mop_device {
     mop_cpu_pool pool; /* zeroed with one thread */
 };
 
+enum { MOP_CPU_STEP_NAME = 64 };
+
 /* What one node does. */
 typedef struct mop_cpu_step {
+    char name[MOP_CPU_STEP_NAME]; /* its kernel, or "conv_dw3+conv_gemm": what runs together */
     const mop_cpu_kernel *kernel; /* NULL: the input */
     size_t packed_offset;         /* in weights; SIZE_MAX: nothing packed */
-    int64_t units;
-    size_t ranges; /* that the units are cut into: 1 or the number of threads */
+    mop_cpu_group *group;         /* NULL: runs on its own */
+    int64_t units;                /* of the kernel, or pieces of the group */
+    size_t ranges;                /* that the units are cut into: 1 or the number of threads */
+    bool gathers;                 /* sums up what it writes, for the node whose mean is taken */
+    bool finishes;                /* a mean of what the node before it gathered */
 } mop_cpu_step;
+
+/* A thread's own memory: scratch of its kernel, then what a group's producer writes, then where its
+ * time went in a profiled group: uint64_t ns[2], producer and consumer. */
+typedef struct mop_cpu_scratch {
+    size_t between, spent, stride; /* offsets, and bytes of all of it */
+} mop_cpu_scratch;
 
 struct mop_plan {
     mop_device *device;
     const mop_graph *graph;
     bool keep_all;
-    mop_cpu_step *steps; /* [n_nodes] */
-    mop_memplan memory;
-    mop_block arena, weights, scratch; /* scratch: threads x scratch_stride */
-    size_t weight_bytes, scratch_stride;
+    mop_cpu_step *steps;   /* [n_nodes] */
+    mop_cpu_group *groups; /* [n_groups] */
+    size_t n_groups;
+    mop_memplan memory; /* of 2 n_nodes: the nodes' outputs, then the sums that they gather */
+    mop_block arena, weights, scratch; /* scratch: threads x own.stride */
+    mop_cpu_scratch own;
+    size_t weight_bytes;
     mop_plan_info info;
     mop_clock clock;
 };
@@ -43,8 +59,11 @@ void mop_cpu_plan_free(mop_plan *plan);
 mop_status mop_cpu_run(mop_plan *plan, const float *in, float *out, mop_profile *profile,
                        mop_err *err);
 
-/* Where node's output lies, and its bytes. */
+/* Where node's output lies, NULL if it has no memory in the arena, and its bytes. */
 float *mop_cpu_output(const mop_plan *plan, uint32_t node);
 size_t mop_cpu_output_bytes(const mop_plan *plan, uint32_t node);
+
+/* Where the sums lie that node gathers; NULL if it gathers none. */
+float *mop_cpu_sums(const mop_plan *plan, uint32_t node);
 
 #endif

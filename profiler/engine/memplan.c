@@ -1,31 +1,24 @@
-/* Greedy by size (Pisarchyk, Lee 2020, section 5.2): tensors from the largest to the smallest, each
- * at the lowest offset where it fits between the placed ones that live at the same time. O(n^2 log
- * n) in the number of nodes at worst, a few hundred here. */
+/* Greedy by size (Pisarchyk, Lee 2020, section 5.2): spans from the largest to the smallest, each
+ * at the lowest offset where it fits between the placed ones that are in use at the same time.
+ * O(n^2 log n) in the number of spans at worst, a few hundred here. */
 #include "profiler/engine/memplan.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "profiler/base/alloc.h"
 
-/* One node's memory: lives while nodes first..last are computed. */
 typedef struct block {
-    uint32_t node, first, last;
+    size_t span; /* index */
+    uint32_t first, last;
     size_t size, offset;
 } block;
-
-/* size rounded up to whole cache lines, 0 if that overflows. */
-static size_t rounded(size_t size)
-{
-    return size > SIZE_MAX - MOP_ALIGN ? 0 : (size + MOP_ALIGN - 1) / MOP_ALIGN * MOP_ALIGN;
-}
 
 static int larger_first(const void *a, const void *b)
 {
     const block *x = a, *y = b;
     if (x->size != y->size)
         return x->size > y->size ? -1 : 1;
-    return x->node < y->node ? -1 : x->node > y->node;
+    return x->span < y->span ? -1 : x->span > y->span;
 }
 
 static bool live_together(const block *a, const block *b)
@@ -33,8 +26,8 @@ static bool live_together(const block *a, const block *b)
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* Puts `b` among placed[0..n), which stay sorted by offset. False if the arena would overflow. */
-static bool place(block *placed, size_t n, block b)
+/* Puts `b` among placed[0..n), which stay sorted by offset. */
+static void place(block *placed, size_t n, block b)
 {
     size_t at = 0, i;
     for (i = 0; i < n; i++) {
@@ -45,67 +38,86 @@ static bool place(block *placed, size_t n, block b)
         if (placed[i].offset + placed[i].size > at)
             at = placed[i].offset + placed[i].size;
     }
-    if (at > SIZE_MAX - b.size)
-        return false;
     b.offset = at;
     for (i = n; i > 0 && placed[i - 1].offset > at; i--)
         placed[i] = placed[i - 1];
     placed[i] = b;
+}
+
+/* Blocks of the spans that have a size, in whole cache lines; *n receives how many. False if they
+ * exceed the address space, so that no sum of them overflows later. */
+static bool make_blocks(const mop_memspan *spans, size_t n_spans, block *blocks, size_t *n)
+{
+    size_t sum = 0;
+    *n = 0;
+    for (size_t i = 0; i < n_spans; i++) {
+        block b = {.span = i, .first = spans[i].first, .last = spans[i].last};
+        if (spans[i].bytes == 0)
+            continue;
+        if (__builtin_add_overflow(spans[i].bytes, (size_t)MOP_ALIGN - 1, &b.size))
+            return false;
+        b.size = b.size / MOP_ALIGN * MOP_ALIGN;
+        if (__builtin_add_overflow(sum, b.size, &sum))
+            return false;
+        blocks[(*n)++] = b;
+    }
     return true;
 }
 
-/* Blocks of the nodes that have a size, with their lifetimes; returns how many, SIZE_MAX if a size
- * is beyond reason. The output lives to the end; with keep_all everything does, from the start. */
-static size_t make_blocks(const mop_graph *g, const size_t *size, bool keep_all, block *blocks)
+/* The sum of the blocks in use at the step that needs most: some block's first. */
+static size_t largest_live(const block *blocks, size_t n)
 {
-    size_t n = 0;
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        block b = {.node = i, .first = i, .last = i, .size = rounded(size[i])};
-        if (size[i] == 0)
-            continue;
-        if (b.size == 0)
-            return SIZE_MAX;
-        for (uint32_t j = i + 1; j < g->n_nodes; j++)
-            for (uint32_t k = 0; k < g->nodes[j].inst.n_in; k++)
-                b.last = g->nodes[j].in[k] == i ? j : b.last;
-        if (keep_all)
-            b.first = 0;
-        if (keep_all || i == g->n_nodes - 1)
-            b.last = g->n_nodes - 1;
-        blocks[n++] = b;
+    size_t most = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t live = 0;
+        for (size_t j = 0; j < n; j++)
+            if (blocks[j].first <= blocks[i].first && blocks[i].first <= blocks[j].last)
+                live += blocks[j].size;
+        most = live > most ? live : most;
     }
-    return n;
+    return most;
 }
 
-mop_status mop_memplan_init(mop_memplan *plan, const mop_graph *graph, const size_t *size,
-                            bool keep_all, mop_err *err)
+void mop_memplan_lifetimes(const mop_graph *g, bool keep_all, mop_memspan *spans)
 {
-    mop_memplan made = {.offset = mop_calloc(graph->n_nodes, sizeof(size_t), err)};
-    block *blocks = mop_calloc(graph->n_nodes, sizeof(block), err);
-    block *placed = mop_calloc(graph->n_nodes, sizeof(block), err);
+    const uint32_t end = g->n_nodes - 1;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const bool is_last = keep_all || i == end;
+        spans[i].first = keep_all ? 0 : i;
+        spans[i].last = is_last ? end : i;
+        for (uint32_t k = 0; k < g->nodes[i].inst.n_in; k++) {
+            mop_memspan *in = &spans[g->nodes[i].in[k]];
+            in->last = in->last > i ? in->last : i;
+        }
+    }
+}
+
+mop_status mop_memplan_init(mop_memplan *plan, const mop_memspan *spans, size_t n_spans,
+                            mop_err *err)
+{
+    mop_memplan made = {.offset = mop_calloc(n_spans, sizeof(size_t), err)};
+    block *blocks = mop_calloc(n_spans, sizeof(block), err);
+    block *placed = mop_calloc(n_spans, sizeof(block), err);
     mop_status status = MOP_ENOMEM;
     size_t n;
     if (made.offset == NULL || blocks == NULL || placed == NULL)
         goto done;
-    n = make_blocks(graph, size, keep_all, blocks);
-    if (n != SIZE_MAX)
-        qsort(blocks, n, sizeof(block), larger_first);
-    for (uint32_t i = 0; i < graph->n_nodes; i++)
-        made.offset[i] = SIZE_MAX;
-    for (size_t i = 0; n != SIZE_MAX && i < n; i++)
-        n = place(placed, i, blocks[i]) ? n : SIZE_MAX;
-    if (n == SIZE_MAX) {
-        (void)mop_fail(err, MOP_ENOMEM,
-                       "out of memory: the tensors of %u nodes exceed the "
-                       "address space",
-                       graph->n_nodes);
+    if (!make_blocks(spans, n_spans, blocks, &n)) {
+        (void)mop_fail(err, MOP_ENOMEM, "out of memory: %zu tensors exceed the address space",
+                       n_spans);
         goto done;
     }
+    qsort(blocks, n, sizeof(block), larger_first);
+    for (size_t i = 0; i < n_spans; i++)
+        made.offset[i] = SIZE_MAX;
+    for (size_t i = 0; i < n; i++)
+        place(placed, i, blocks[i]);
     for (size_t i = 0; i < n; i++) {
         const size_t end = placed[i].offset + placed[i].size;
-        made.offset[placed[i].node] = placed[i].offset;
+        made.offset[placed[i].span] = placed[i].offset;
         made.bytes = end > made.bytes ? end : made.bytes;
     }
+    made.live_bytes = largest_live(blocks, n);
     *plan = made;
     made.offset = NULL;
     status = MOP_OK;

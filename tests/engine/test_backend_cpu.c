@@ -76,7 +76,7 @@ static void hold_network(const char *text, unsigned isa_mask, int threads)
     double *reference = mop_calloc(n, sizeof *reference, NULL);
     mop_device *device = open_device(threads, isa_mask);
     mop_plan *plan = NULL;
-    const mop_plan_desc desc = {.keep_all = false};
+    const mop_plan_desc desc = {.fuse = MOP_FUSE_ALL};
     mop_check check = {0};
     mop_err err = {0};
     assert_non_null(reference);
@@ -125,7 +125,7 @@ static void every_kind_of_block_matches_the_reference(void **state)
 static float *output_with(const mop_model *m, const float *in, int threads, bool keep_all)
 {
     mop_device *device = open_device(threads, MOP_ISA_ALL);
-    const mop_plan_desc desc = {.keep_all = keep_all};
+    const mop_plan_desc desc = {.fuse = MOP_FUSE_ALL, .keep_all = keep_all};
     mop_plan *plan = NULL;
     float *out = mop_calloc(outputs_of(m), sizeof *out, NULL);
     assert_non_null(out);
@@ -338,7 +338,7 @@ static void the_start_of_a_plans_memory_changes_no_bit(void **state)
     assert_non_null(other);
     for (size_t offset = 0; offset < MOP_PLAN_OFFSETS;
          offset = offset == 0 ? 64 : 2 * offset + 64) {
-        const mop_plan_desc desc = {.offset = offset};
+        const mop_plan_desc desc = {.fuse = MOP_FUSE_ALL, .offset = offset};
         mop_plan *plan = NULL;
         mop_plan_info info;
         assert_int_equal(cpu()->plan(device, m, &desc, &plan, NULL), MOP_OK);
