@@ -43,9 +43,16 @@ typedef struct mop_fc_params {
     bool has_bias;
 } mop_fc_params;
 
+/* BatchNorm and layer normalisation. */
 typedef struct mop_bn_params {
     float eps;
 } mop_bn_params;
+
+/* Self-attention over the positions of an image: a tensor of queries, keys and values has 3 d
+ * channels in this order, each cut into heads of d / heads channels that follow each other. */
+typedef struct mop_attn_params {
+    int32_t heads;
+} mop_attn_params;
 
 /* Dynamic activations: the second input holds sigmoid outputs in [0, 1], see dyrelu.c and
  * dyshiftmax.c for how they become coefficients. */
@@ -65,6 +72,7 @@ typedef struct mop_params {
         mop_fc_params fc;
         mop_bn_params bn;
         mop_dy_params dy;
+        mop_attn_params attn;
     } u;
     mop_act act;       /* epilogue, or the function itself for MOP_OP_ACT */
     bool has_residual; /* the last input is added before act; shape of the output */

@@ -201,7 +201,12 @@ static uint64_t hash_params(uint64_t h, mop_op op, const mop_params *p)
     case MOP_OP_FC:
         h = hash_i32(hash_i32(h, p->u.fc.cout), p->u.fc.has_bias);
         break;
+    case MOP_OP_ATTN_QK:
+    case MOP_OP_ATTN_AV:
+        h = hash_i32(h, p->u.attn.heads);
+        break;
     case MOP_OP_BATCHNORM:
+    case MOP_OP_LAYERNORM:
         memcpy(&bits, &p->u.bn.eps, sizeof bits);
         h = mop_hash_u64(h, bits);
         break;

@@ -134,6 +134,12 @@ static double longest_sum(const mop_op_inst *inst)
         return (double)in.h * in.w * in.c;
     case MOP_OP_GAP:
         return (double)in.h * in.w;
+    case MOP_OP_LAYERNORM:
+    case MOP_OP_SOFTMAX:
+    case MOP_OP_ATTN_AV:
+        return in.c;
+    case MOP_OP_ATTN_QK:
+        return (double)in.c / 3 / inst->params.u.attn.heads;
     case MOP_OP_POOL:
         return (double)inst->params.u.pool.k * inst->params.u.pool.k;
     default:

@@ -147,6 +147,12 @@ static void every_node_with_dynamic_activations_is_right(void **state)
     check_network("cnn30+act=dyshiftmax@32");
 }
 
+static void every_node_of_a_transformer_is_right(void **state)
+{
+    (void)state;
+    check_network("deit-tiny@48");
+}
+
 /* One small network serves the tests below: its shaders are compiled once. */
 static mop_model *small_model(void)
 {
@@ -471,6 +477,7 @@ int main(void)
         cmocka_unit_test(every_node_of_the_training_form_is_right),
         cmocka_unit_test(every_node_of_cnn30_with_se_and_skip_is_right),
         cmocka_unit_test(every_node_with_dynamic_activations_is_right),
+        cmocka_unit_test(every_node_of_a_transformer_is_right),
         cmocka_unit_test(the_arena_changes_no_bit),
         cmocka_unit_test(two_plans_of_one_network_share_their_pipelines),
         cmocka_unit_test(staged_memory_gives_the_same_bits),

@@ -94,6 +94,57 @@ static void pool_terms(const mop_op_case *c, struct place o, struct terms *t)
     }
 }
 
+/* Terms of attention, with the scale in the second factor. */
+static void attention_terms(const mop_op_case *c, struct place o, struct terms *t)
+{
+    const bool is_qk = c->inst.op == MOP_OP_ATTN_QK;
+    const mop_shape x = c->inst.in[is_qk ? 0 : 1];
+    const int64_t d = x.c / 3, width = d / c->inst.params.u.attn.heads;
+    const int64_t tokens = (int64_t)x.h * x.w;
+    const float *qkv = c->in[is_qk ? 0 : 1] + o.n * tokens * x.c;
+    t->n = 0;
+    for (int64_t i = 0; is_qk && i < width; i++)
+        push(t, qkv[o.w * x.c + o.h * width + i],
+             qkv[o.c * x.c + d + o.h * width + i] / sqrtf((float)width));
+    for (int64_t i = 0; !is_qk && i < tokens; i++)
+        push(t, c->in[0][at(c->inst.in[0], o.n, o.c / width, o.h * x.w + o.w, i)],
+             qkv[i * x.c + 2 * d + o.c]);
+}
+
+/* Mean and variance in two passes, in float32. */
+static float layernorm32(const mop_op_case *c, int64_t i)
+{
+    const int64_t n = c->inst.out.c, ch = i % n;
+    const float *x = c->in[0] + i - ch;
+    float mean = 0, var = 0;
+    for (int64_t k = 0; k < n; k++)
+        mean += x[k];
+    mean /= (float)n;
+    for (int64_t k = 0; k < n; k++)
+        var += (x[k] - mean) * (x[k] - mean);
+    var /= (float)n;
+    return (x[ch] - mean) / sqrtf(var + c->inst.params.u.bn.eps) * c->w[0][ch] + c->w[1][ch];
+}
+
+static float softmax32(const mop_op_case *c, int64_t i)
+{
+    const int64_t n = c->inst.out.c;
+    const float *x = c->in[0] + i - i % n;
+    float top = -INFINITY, sum = 0;
+    for (int64_t k = 0; k < n; k++)
+        top = x[k] > top ? x[k] : top;
+    for (int64_t k = 0; k < n; k++)
+        sum += expf(x[k] - top);
+    return expf(x[i % n] - top) / sum;
+}
+
+static float embed32(const mop_op_case *c, struct place o)
+{
+    const mop_shape x = c->inst.in[0];
+    const float token = o.h == 0 ? c->w[0][o.c] : c->in[0][(o.n * x.h * x.w + o.h - 1) * x.c + o.c];
+    return token + c->w[1][o.h * x.c + o.c];
+}
+
 static void shuffle_terms(struct terms *t, mop_rng *rng)
 {
     for (size_t i = t->n; i > 1; i--) {
@@ -171,6 +222,18 @@ static float body32(const mop_op_case *c, int64_t i, mop_rng *rng, double *mag)
     case MOP_OP_DYRELU:
     case MOP_OP_DYSHIFTMAX:
         return dynamic32(c, o);
+    case MOP_OP_EMBED:
+        return embed32(c, o);
+    case MOP_OP_CLASS_TOKEN:
+        return c->in[0][at(c->inst.in[0], o.n, 0, 0, o.c)];
+    case MOP_OP_LAYERNORM:
+        return layernorm32(c, i);
+    case MOP_OP_SOFTMAX:
+        return softmax32(c, i);
+    case MOP_OP_ATTN_QK:
+    case MOP_OP_ATTN_AV:
+        attention_terms(c, o, &t);
+        break;
     case MOP_OP_CONV2D:
         conv_terms(c, o, &t);
         break;

@@ -277,6 +277,40 @@ static void dynamic_activations_are_right(void **state)
     }
 }
 
+/* Tokens, attention with whole and broken vec4s of keys, and both normalisations; channels round a
+ * workgroup's lanes. */
+static void attention_is_right(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    static const struct {
+        mop_shape in;
+        int32_t heads;
+    } cases[] = {{{1, 1, 1, 4}, 1}, {{2, 2, 3, 8}, 2}, {{1, 4, 4, 24}, 2}, {{1, 3, 5, 68}, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i += STEP) {
+        const mop_params none = {0}, norm = {.u.bn = {.eps = 1e-6f}};
+        const mop_params attn = {.u.attn = {.heads = cases[i].heads}};
+        const mop_params qkv = {.u.conv = {.cout = 3 * cases[i].in.c,
+                                           .kh = 1,
+                                           .kw = 1,
+                                           .stride = 1,
+                                           .dilation = 1,
+                                           .groups = 1,
+                                           .has_bias = true}};
+        obo_net net;
+        obo_init(&net, cases[i].in, SEED);
+        uint32_t x = obo_add(&net, MOP_OP_EMBED, &none, (uint32_t[]){0}, 1);
+        x = obo_add(&net, MOP_OP_LAYERNORM, &norm, &x, 1);
+        const uint32_t p = obo_add(&net, MOP_OP_CONV2D, &qkv, &x, 1);
+        x = obo_add(&net, MOP_OP_ATTN_QK, &attn, &p, 1);
+        x = obo_add(&net, MOP_OP_SOFTMAX, &none, &x, 1);
+        x = obo_add(&net, MOP_OP_ATTN_AV, &attn, (uint32_t[]){x, p}, 2);
+        x = obo_add(&net, MOP_OP_CLASS_TOKEN, &none, &x, 1);
+        check(&net, x, "attention", "attention");
+        obo_free(&net);
+    }
+}
+
 /* The path of devices without usable subgroups, forced by taking the capability away. */
 static void convolution_without_subgroups_is_right(void **state)
 {
@@ -414,6 +448,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(elementwise_operators_are_right),
         cmocka_unit_test(pooling_is_right),
         cmocka_unit_test(dynamic_activations_are_right),
+        cmocka_unit_test(attention_is_right),
         cmocka_unit_test(convolution_without_subgroups_is_right),
         cmocka_unit_test(subgroups_of_4_lanes_are_right),
         cmocka_unit_test(subgroups_of_8_lanes_are_right),

@@ -99,6 +99,23 @@ static void draw_params(mop_op_inst *inst, int32_t channels, mop_rng *rng)
         inst->in[1] = vector;
         inst->in[1].c = p->u.dy.pieces * p->u.dy.shifts * channels;
         break;
+    case MOP_OP_LAYERNORM:
+        p->u.bn.eps = 1e-6f;
+        break;
+    case MOP_OP_ATTN_QK: /* w positions, c channels of a head */
+        p->u.attn.heads = PICK(rng, 1, 2, 3);
+        inst->in[0].h = PICK(rng, 1, 1, 3);
+        inst->in[0].c = 3 * p->u.attn.heads * (channels < 200 ? channels : 200);
+        break;
+    case MOP_OP_ATTN_AV:
+        p->u.attn.heads = PICK(rng, 1, 2, 3);
+        inst->n_in = 2;
+        inst->in[1] = inst->in[0];
+        inst->in[1].h = PICK(rng, 1, 1, 3);
+        inst->in[1].c = 3 * p->u.attn.heads * (channels < 200 ? channels : 200);
+        inst->in[0].h = p->u.attn.heads;
+        inst->in[0].w = inst->in[0].c = inst->in[1].h * inst->in[1].w;
+        break;
     default:
         break;
     }

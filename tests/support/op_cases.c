@@ -50,6 +50,18 @@ static void random_dynamic(mop_op_inst *inst, mop_rng *rng)
     }
 }
 
+/* in[0] of attn_av are its weights, of a shape that its queries, keys and values decide. */
+static void random_attention(mop_op_inst *inst, mop_rng *rng)
+{
+    mop_shape *qkv = &inst->in[inst->op == MOP_OP_ATTN_AV ? 1 : 0];
+    const int32_t heads = pick(rng, 1, 3);
+    inst->params.u.attn.heads = heads;
+    *qkv = inst->in[0];
+    qkv->c = 3 * heads * pick(rng, 1, 9);
+    if (inst->op == MOP_OP_ATTN_AV)
+        inst->in[0] = (mop_shape){qkv->n, heads, qkv->h * qkv->w, qkv->h * qkv->w};
+}
+
 /* The operator's own parameters and what they ask of the shapes. */
 static void random_params(mop_op_inst *inst, mop_rng *rng)
 {
@@ -85,6 +97,14 @@ static void random_params(mop_op_inst *inst, mop_rng *rng)
     case MOP_OP_DYRELU:
     case MOP_OP_DYSHIFTMAX:
         random_dynamic(inst, rng);
+        break;
+    case MOP_OP_LAYERNORM:
+        p->u.bn.eps = 1e-6f;
+        inst->in[0].c = pick(rng, 4, 60);
+        break;
+    case MOP_OP_ATTN_QK:
+    case MOP_OP_ATTN_AV:
+        random_attention(inst, rng);
         break;
     default:
         break;
