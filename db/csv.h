@@ -17,7 +17,7 @@ mop_status mop_csv_export(const char *db_path, const char *out_path, mop_err *er
 mop_status mop_csv_import(const char *csv_path, const char *db_path, mop_err *err);
 
 /* For db/import.c. Looks at every row of such a file: the header must name every column, in any
- * order, but for those that schema 3 added. Each message has FILE:LINE:COLUMN. */
+ * order, but for those that schemas 3 and 4 added. Each message has FILE:LINE:COLUMN. */
 mop_status mop_csv_check(const mop_input *in, mop_err *err);
 
 /* Adds the sweeps of a checked file inside the caller's transaction, in the state "imported", with

@@ -39,9 +39,10 @@ static void add_record(mop_csv_layout *l, mop_record_kind kind, const char *alia
         .size = sizeof(((mop_csv_row *)0)->member)                                                 \
     }
 
+/* What newer schemas added, and what it is in a file without it. */
 static const struct {
     const char *name, *absent;
-} added_by_schema_3[] = {
+} added[] = {
     {"sweep_kind", "sweep"},
     {"sweep_shard", "1"},
     {"sweep_shards", "1"},
@@ -53,6 +54,8 @@ static const struct {
     {"measurement_alias", ""},
     {"measurement_layer_overhead", NULL},
     {"measurement_layer_residual", NULL},
+    {"measurement_fuse", "bn+act+add"},
+    {"measurement_winograd", "off"},
     {"sample_run_delay_ns", NULL},
     {"sample_cpu_before", NULL},
     {"sample_cpu_after", NULL},
@@ -61,10 +64,10 @@ static const struct {
 static void mark_optional(mop_csv_layout *l)
 {
     for (size_t c = 0; c < l->n; c++) {
-        for (size_t i = 0; i < sizeof added_by_schema_3 / sizeof added_by_schema_3[0]; i++) {
-            if (strcmp(l->column[c].name, added_by_schema_3[i].name) == 0) {
+        for (size_t i = 0; i < sizeof added / sizeof added[0]; i++) {
+            if (strcmp(l->column[c].name, added[i].name) == 0) {
                 l->column[c].is_optional = true;
-                l->column[c].absent = added_by_schema_3[i].absent;
+                l->column[c].absent = added[i].absent;
             }
         }
     }

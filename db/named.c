@@ -12,6 +12,7 @@ static const struct {
     {"pareto", "db/queries/pareto.sql"},   {"layers", "db/queries/layers.sql"},
     {"sweep", "db/queries/sweep.sql"},     {"repeat", "db/queries/repeat.sql"},
     {"engines", "db/queries/engines.sql"}, {"roofline", "db/queries/roofline.sql"},
+    {"fusion", "db/queries/fusion.sql"},
 };
 
 enum { N_QUERIES = sizeof queries / sizeof queries[0] };

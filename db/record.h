@@ -89,6 +89,8 @@ typedef struct mop_measurement_record {
     char alias[16];        /* "" or which control this row is: "aa", "fma", "linear" */
     double layer_overhead; /* profiled over plain time - 1; NAN where no layer was timed */
     double layer_residual; /* sum of layer medians over the median total - 1; likewise */
+    char fuse[24];         /* "none", "all" or what was fused: "bn+act+add" */
+    char winograd[8];      /* "auto", or "off": every convolution as a direct sum */
 } mop_measurement_record;
 
 typedef struct mop_sample_record {

@@ -25,6 +25,7 @@ static const char baseline_sql[] =
     "CROSS JOIN measurement AS b ON b.sweep_id = x.sweep_id AND b.model_id = m.id "
     "AND b.device_id = x.device_id AND b.dtype = x.dtype AND b.cache = x.cache "
     "AND b.threads = x.threads AND b.batch = x.batch AND b.alias = '' "
+    "AND b.fuse = x.fuse AND b.winograd = x.winograd "
     "WHERE x.id = ?1 AND w.baseline <> '' ORDER BY b.id LIMIT 1";
 
 static const char store_sql[] =

@@ -26,6 +26,7 @@ pair AS (
         ON b.variant = m.base AND b.sweep = m.sweep AND b.backend = m.backend
         AND b.device = m.device AND b.isa = m.isa AND b.dtype = m.dtype
         AND b.threads = m.threads AND b.batch = m.batch AND b.cache = m.cache
+        AND b.fuse = m.fuse AND b.winograd = m.winograd
 ),
 used AS (
     SELECT own AS measurement FROM pair UNION SELECT other FROM pair

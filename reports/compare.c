@@ -40,14 +40,21 @@ typedef struct job {
 
 /* --- pairing --------------------------------------------------------------------------------- */
 
-/* What two rows differ in, as words; the number of differences. The variant is not looked at. */
-static size_t differences(const mop_compare_row *a, const mop_compare_row *b, char *words,
-                          size_t size)
+/* What two rows differ in, as words; the number of differences. The variant is not looked at, nor
+ * what the sides were asked for. */
+static size_t differences(const job *j, const mop_compare_row *a, const mop_compare_row *b,
+                          char *words, size_t size)
 {
+    bool has_fuse = j->a.side->fuse == NULL, has_winograd = j->a.side->winograd == NULL;
     const char *const texts[][3] = {
-        {"back end", a->backend, b->backend}, {"device", a->device, b->device},
-        {"device uuid", a->uuid, b->uuid},    {"instruction set", a->isa, b->isa},
-        {"dtype", a->dtype, b->dtype},        {"cache mode", a->cache, b->cache}};
+        {"back end", a->backend, b->backend},
+        {"device", a->device, b->device},
+        {"device uuid", a->uuid, b->uuid},
+        {"instruction set", a->isa, b->isa},
+        {"dtype", a->dtype, b->dtype},
+        {"cache mode", a->cache, b->cache},
+        {"fusions", has_fuse ? a->fuse : "", has_fuse ? b->fuse : ""},
+        {"Winograd", has_winograd ? a->winograd : "", has_winograd ? b->winograd : ""}};
     size_t n = 0, len = 0;
     words[0] = '\0';
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -76,14 +83,14 @@ static size_t differences(const mop_compare_row *a, const mop_compare_row *b, ch
 
 static bool is_same_variant(const job *j, const mop_compare_row *a, const mop_compare_row *b)
 {
-    return (j->is_within && !a->is_control) || strcmp(a->variant, b->variant) == 0;
+    return (j->a.side->variant != NULL && !a->is_control) || strcmp(a->variant, b->variant) == 0;
 }
 
 static bool is_partner(const job *j, const mop_compare_row *a, const mop_compare_row *b)
 {
     char words[8];
     return strcmp(a->alias, b->alias) == 0 && is_same_variant(j, a, b) &&
-           differences(a, b, words, sizeof words) == 0;
+           differences(j, a, b, words, sizeof words) == 0;
 }
 
 /* Why a row of one side has no partner among the other's: its nearest there, if there is one. */
@@ -95,11 +102,9 @@ static void explain_lonely(const job *j, const mop_compare_row *r, bool is_of_a,
     size_t fewest = SIZE_MAX;
     for (size_t i = 0; i < other->n; i++) {
         const mop_compare_row *o = &other->row[i];
-        if (o->is_control || !is_same_variant(j, r, o))
+        if (!o->is_wanted || !is_same_variant(j, r, o))
             continue;
-        if (other->side->variant != NULL && strcmp(o->variant, other->side->variant) != 0)
-            continue;
-        size_t n = differences(is_of_a ? r : o, is_of_a ? o : r, words, sizeof words);
+        size_t n = differences(j, is_of_a ? r : o, is_of_a ? o : r, words, sizeof words);
         if (n < fewest) {
             fewest = n;
             (void)snprintf(best, sizeof best, "%s", words); /* same size */
@@ -261,10 +266,17 @@ static mop_status put_texts(mop_cell **c, const char *const *texts, size_t n, mo
     return status;
 }
 
+/* "b / a", or one of them if they are the same; texts of rows fit, or are cut. */
+static void both_of(const char *b, const char *a, char *out, size_t size)
+{
+    bool is_same = strcmp(a, b) == 0;
+    (void)snprintf(out, size, "%s%s%s", b, is_same ? "" : " / ", is_same ? "" : a);
+}
+
 static mop_status put_pair(const job *j, const pair *p, mop_cell *c, mop_err *err)
 {
     const mop_compare_row *r = p->b != NULL ? p->b : p->a;
-    char name[224], grades[16], passes[48];
+    char name[224], grades[16], passes[48], fuse[64], winograd[32];
     const double floor = mop_compare_floor(&j->limits);
     const double reals[] = {p->ratio.est,
                             p->ratio.lo,
@@ -274,9 +286,9 @@ static mop_status put_pair(const job *j, const pair *p, mop_cell *c, mop_err *er
                             100 * floor,
                             p->relative};
     static const int decimals[] = {4, 4, 4, 4, 4, 2, 4};
-    (void)snprintf(name, sizeof name, "%s%s%s", r->variant,
-                   j->is_within && p->a != NULL && p->b != NULL ? " / " : "",
-                   j->is_within && p->a != NULL && p->b != NULL ? p->a->variant : "");
+    both_of(r->variant, p->a != NULL ? p->a->variant : r->variant, name, sizeof name);
+    both_of(r->fuse, p->a != NULL ? p->a->fuse : r->fuse, fuse, sizeof fuse);
+    both_of(r->winograd, p->a != NULL ? p->a->winograd : r->winograd, winograd, sizeof winograd);
     (void)snprintf(grades, sizeof grades, "%s/%s", p->a != NULL ? p->a->grade : "",
                    p->b != NULL ? p->b->grade : ""); /* both fit */
     (void)snprintf(passes, sizeof passes, "%zu/%zu", p->n_a, p->n_b);
@@ -285,22 +297,22 @@ static mop_status put_pair(const job *j, const pair *p, mop_cell *c, mop_err *er
     for (size_t i = 0; i < sizeof reals / sizeof reals[0] && status == MOP_OK; i++)
         status = mop_cell_set_real(c++, reals[i], decimals[i], err);
     const char *const middle[] = {passes, grades, r->backend};
-    const char *const tail[] = {r->cache, r->dtype, r->isa, r->device, p->why};
+    const char *const tail[] = {r->cache, fuse, winograd, r->dtype, r->isa, r->device, p->why};
     if (status == MOP_OK)
         status = put_texts(&c, middle, 3, err);
     if (status == MOP_OK)
         status = mop_cell_set_int(c++, r->threads, err);
     if (status == MOP_OK)
         status = mop_cell_set_int(c++, r->batch, err);
-    return status == MOP_OK ? put_texts(&c, tail, 5, err) : status;
+    return status == MOP_OK ? put_texts(&c, tail, 7, err) : status;
 }
 
 static mop_status put_table(const job *j, mop_comparison *out, mop_err *err)
 {
-    static const char *const cols[] = {"verdict", "variant", "ratio",         "low",      "high",
-                                       "a_ms",    "b_ms",    "floor_percent", "relative", "passes",
-                                       "grades",  "backend", "threads",       "batch",    "cache",
-                                       "dtype",   "isa",     "device",        "reason"};
+    static const char *const cols[] = {
+        "verdict",       "variant",  "ratio",    "low",    "high",    "a_ms",    "b_ms",
+        "floor_percent", "relative", "passes",   "grades", "backend", "threads", "batch",
+        "cache",         "fuse",     "winograd", "dtype",  "isa",     "device",  "reason"};
     static const mop_verdict order[] = {MOP_VERDICT_SLOWER, MOP_VERDICT_FASTER, MOP_VERDICT_MISSING,
                                         MOP_VERDICT_UNCLEAR, MOP_VERDICT_SAME};
     mop_status status = mop_table_start(&out->table, cols, sizeof cols / sizeof cols[0], err);
@@ -411,11 +423,14 @@ static bool is_one_sweep(const job *j)
 
 static mop_status check_sides(job *j, mop_err *err)
 {
-    const char *a = j->a.side->variant, *b = j->b.side->variant;
-    j->is_within = a != NULL && b != NULL;
+    const mop_compare_side *l = j->a.side, *r = j->b.side;
+    const char *a = l->variant, *b = r->variant;
+    bool varies = (l->fuse != NULL && strcmp(l->fuse, r->fuse) != 0) ||
+                  (l->winograd != NULL && strcmp(l->winograd, r->winograd) != 0);
+    j->is_within = (a != NULL && b != NULL) || (varies && is_one_sweep(j));
     if ((a == NULL) != (b == NULL))
         return mop_fail(err, MOP_EINVAL, "a variant is compared to a variant of the same sweep");
-    if (j->is_within && strcmp(a, b) == 0)
+    if (a != NULL && strcmp(a, b) == 0 && !varies)
         return mop_fail(err, MOP_EINVAL, "both sides are %.80s", a);
     if (!j->is_within && is_one_sweep(j))
         return mop_fail(err, MOP_EINVAL, "%.60s and %.60s are the same sweep, of %s",

@@ -62,7 +62,9 @@ typedef struct mop_compare_side {
     mop_db *db;
     int64_t sweep;
     const char *variant; /* canonical; NULL: all. Both sides have one, of the same sweep, or none */
-    const char *name;    /* for sentences: "sweep 3 of moprof.db" */
+    const char *fuse, *winograd; /* only rows of that setting, which is then not matched with the
+                                    other side's; NULL: all. Both sides name one, or none does */
+    const char *name;            /* for sentences: "sweep 3 of moprof.db" */
 } mop_compare_side;
 
 /* Which rows to compare; n == 0 or NULL: all. Borrowed. */
@@ -85,9 +87,10 @@ typedef struct mop_comparison {
 } mop_comparison;
 
 /* Compares b to a: a ratio over 1 says that b takes longer. Rows are matched by variant, back end,
- * device, instruction set, dtype, threads, batch and cache mode; what has no partner is a MISSING
- * row with the reason. MOP_EINVAL if no row has a partner (the sentence says what differs), if both
- * sides are the same sweep, or if the filter leaves nothing; otherwise as mop_db_query() fails. */
+ * device, instruction set, dtype, threads, batch, cache mode, fusions and Winograd; what has no
+ * partner is a MISSING row with the reason. MOP_EINVAL if no row has a partner (the sentence says
+ * what differs), if both sides are the same sweep, or if the filter leaves nothing; otherwise as
+ * mop_db_query() fails. */
 mop_status mop_compare(const mop_compare_side *a, const mop_compare_side *b,
                        const mop_compare_filter *filter, mop_comparison *out, mop_err *err);
 void mop_comparison_release(mop_comparison *c); /* NULL is fine */
@@ -95,10 +98,11 @@ void mop_comparison_release(mop_comparison *c); /* NULL is fine */
 /* The newest sweep that has times. MOP_EINVAL if there is none. */
 mop_status mop_compare_newest(mop_db *db, int64_t *sweep, mop_err *err);
 
-/* The newest sweep that has times of both variants in one setting. MOP_EINVAL if there is none,
- * with the nearest name where a variant was never timed. */
-mop_status mop_compare_newest_with(mop_db *db, const char *a, const char *b, int64_t *sweep,
-                                   mop_err *err);
+/* The newest sweep of a's database that has times of both sides' variants in one setting, but for
+ * what the sides name. MOP_EINVAL if there is none, with the nearest name where a variant was never
+ * timed. */
+mop_status mop_compare_newest_with(const mop_compare_side *a, const mop_compare_side *b,
+                                   int64_t *sweep, mop_err *err);
 
 /* MOP_EINVAL, with the numbers that there are, unless the database has this sweep. */
 mop_status mop_compare_has_sweep(mop_db *db, int64_t sweep, mop_err *err);

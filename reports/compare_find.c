@@ -8,12 +8,12 @@
 /* A database is migrated when it is written, and what is compared may not be written. */
 static mop_status check_schema(mop_db *db, mop_err *err)
 {
-    static const char sql[] = "SELECT 1 FROM pragma_table_info('sweep') WHERE name = 'kind'";
+    static const char sql[] = "SELECT 1 FROM pragma_table_info('measurement') WHERE name = 'fuse'";
     mop_table t = {0};
     mop_status status = mop_db_query(db, sql, NULL, 0, &t, err);
     if (status == MOP_OK && t.n_rows == 0)
         status = mop_fail(err, MOP_EINVAL,
-                          "%.120s was written by an older moprof, and its sweeps have no controls; "
+                          "%.120s was written by an older moprof and does not tell all settings; "
                           "the next sweep into it brings it up to date",
                           mop_db_path(db));
     mop_table_release(&t);
@@ -63,8 +63,13 @@ static mop_status check_known(mop_db *db, const char *variant, mop_err *err)
     return status;
 }
 
-mop_status mop_compare_newest_with(mop_db *db, const char *a, const char *b, int64_t *sweep,
-                                   mop_err *err)
+static const char *or_any(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
+mop_status mop_compare_newest_with(const mop_compare_side *a, const mop_compare_side *b,
+                                   int64_t *sweep, mop_err *err)
 {
     static const char sql[] =
         "SELECT w.id FROM sweep AS w WHERE w.kind = 'sweep' AND EXISTS ("
@@ -73,23 +78,29 @@ mop_status mop_compare_newest_with(mop_db *db, const char *a, const char *b, int
         "JOIN measurement AS y ON y.sweep_id = x.sweep_id AND y.device_id = x.device_id "
         "AND y.dtype = x.dtype AND y.cache = x.cache AND y.threads = x.threads "
         "AND y.batch = x.batch AND y.alias = '' "
+        "AND CASE ?3 WHEN '' THEN y.fuse = x.fuse ELSE x.fuse = ?3 AND y.fuse = ?4 END "
+        "AND CASE ?5 WHEN '' THEN y.winograd = x.winograd "
+        "ELSE x.winograd = ?5 AND y.winograd = ?6 END "
         "JOIN model AS my ON my.id = y.model_id JOIN stat AS sy ON sy.measurement_id = y.id "
         "WHERE x.sweep_id = w.id AND x.alias = '' AND mx.variant = ?1 AND my.variant = ?2) "
         "ORDER BY w.started_utc DESC, w.id DESC LIMIT 1";
-    const char *const params[] = {a, b};
+    mop_db *db = a->db;
+    const char *const params[] = {a->variant,      b->variant,          or_any(a->fuse),
+                                  or_any(b->fuse), or_any(a->winograd), or_any(b->winograd)};
     mop_table t = {0};
     mop_status status = check_schema(db, err);
     if (status == MOP_OK)
-        status = check_known(db, a, err);
+        status = check_known(db, a->variant, err);
     if (status == MOP_OK)
-        status = check_known(db, b, err);
+        status = check_known(db, b->variant, err);
     if (status == MOP_OK)
-        status = mop_db_query(db, sql, params, 2, &t, err);
+        status = mop_db_query(db, sql, params, 6, &t, err);
     if (status == MOP_OK && t.n_rows == 0)
         status = mop_fail(err, MOP_EINVAL,
-                          "no sweep of %.80s holds both %.60s and %.60s in one setting; variants "
-                          "are compared within a sweep",
-                          mop_db_path(db), a, b);
+                          "no sweep of %.80s holds both %.60s and %.60s in %s; variants are "
+                          "compared within a sweep",
+                          mop_db_path(db), a->variant, b->variant,
+                          a->fuse != NULL || a->winograd != NULL ? "such settings" : "one setting");
     if (status == MOP_OK)
         *sweep = t.cells[0].i;
     mop_table_release(&t);

@@ -50,6 +50,8 @@ static bool passes_filter(const mop_compare_row *r, const mop_compare_side *side
     return has_backend && has_int(f->threads, f->n_threads, r->threads) &&
            has_int(f->batches, f->n_batches, r->batch) &&
            (f->cache == NULL || strcmp(f->cache, r->cache) == 0) &&
+           (side->fuse == NULL || strcmp(side->fuse, r->fuse) == 0) &&
+           (side->winograd == NULL || strcmp(side->winograd, r->winograd) == 0) &&
            (side->variant == NULL || strcmp(side->variant, r->variant) == 0);
 }
 
@@ -60,19 +62,12 @@ static void fill_row(mop_compare_loaded *l, size_t i, const mop_compare_filter *
     struct {
         const char **to;
         const char *col;
-    } texts[] = {{&r->variant, "variant"},
-                 {&r->backend, "backend"},
-                 {&r->device, "device"},
-                 {&r->uuid, "uuid"},
-                 {&r->isa, "isa"},
-                 {&r->dtype, "dtype"},
-                 {&r->cache, "cache"},
-                 {&r->alias, "alias"},
-                 {&r->state, "state"},
-                 {&r->reason, "reason"},
-                 {&r->grade, "grade"},
-                 {&r->driver, "driver"},
-                 {&r->fingerprint, "fingerprint"}};
+    } texts[] = {
+        {&r->variant, "variant"}, {&r->backend, "backend"}, {&r->device, "device"},
+        {&r->uuid, "uuid"},       {&r->isa, "isa"},         {&r->dtype, "dtype"},
+        {&r->cache, "cache"},     {&r->fuse, "fuse"},       {&r->winograd, "winograd"},
+        {&r->alias, "alias"},     {&r->state, "state"},     {&r->reason, "reason"},
+        {&r->grade, "grade"},     {&r->driver, "driver"},   {&r->fingerprint, "fingerprint"}};
     for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++)
         *texts[k].to = mop_section_cell(t, i, texts[k].col)->text;
     r->threads = mop_section_cell(t, i, "threads")->i;

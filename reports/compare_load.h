@@ -6,7 +6,7 @@
 
 /* A row of the sweep's plan. Texts are borrowed from the loaded side. */
 typedef struct mop_compare_row {
-    const char *variant, *backend, *device, *uuid, *isa, *dtype, *cache;
+    const char *variant, *backend, *device, *uuid, *isa, *dtype, *cache, *fuse, *winograd;
     const char *alias, *state, *reason, *grade, *driver, *fingerprint;
     int64_t threads, batch;
     double median_ns;      /* clean median; NAN without times */

@@ -25,11 +25,13 @@ SELECT
     v.params - b.params AS extra_params,
     v.macs - b.macs AS extra_macs,
     v.ops - b.ops AS extra_ops,
-    v.grade, b.grade AS base_grade
+    v.grade, b.grade AS base_grade,
+    v.cache, v.fuse, v.winograd
 FROM pair AS p
 JOIN plain AS v ON v.variant = p.variant
 JOIN plain AS b ON b.variant = p.base
     AND b.backend = v.backend AND b.device = v.device AND b.isa = v.isa AND b.dtype = v.dtype
     AND b.threads = v.threads AND b.batch = v.batch AND b.cache = v.cache
+    AND b.fuse = v.fuse AND b.winograd = v.winograd
 WHERE p.variant GLOB coalesce(nullif(?1, ''), '*') AND v.backend = coalesce(nullif(?2, ''), v.backend)
-ORDER BY v.backend, v.device, v.threads, v.batch, p.base, ratio, p.variant;
+ORDER BY v.backend, v.device, v.threads, v.batch, v.cache, v.fuse, v.winograd, p.base, ratio, p.variant;

@@ -1,5 +1,6 @@
 -- Results of other engines beside moprof's own of the same network, threads, batch and number format.
--- Nobody checked their outputs here. ratio is theirs over moprof's, of the statistic that they give.
+-- Nobody checked their outputs here. ratio is theirs over moprof's, of the statistic that they give, in each setting
+-- of moprof that was measured.
 -- ?1: glob of variants (all), ?2: back end (all), ?3: X also shows what has too few clean samples
 WITH
 other AS (
@@ -10,7 +11,7 @@ other AS (
     FROM external_result
 ),
 paired AS (
-    SELECT o.*, r.backend, r.device AS moprof_device, r.median_ns AS moprof_ns, r.grade,
+    SELECT o.*, r.fuse, r.winograd, r.backend, r.device AS moprof_device, r.median_ns AS moprof_ns, r.grade,
         CASE o.statistic WHEN 'median' THEN r.median_ns WHEN 'mean' THEN r.mean_ns ELSE r.min_ns END AS same_ns
     FROM other AS o
     LEFT JOIN result AS r ON r.variant = o.variant AND r.batch = o.batch AND r.threads = o.threads
@@ -25,7 +26,7 @@ SELECT
     backend AS moprof_backend, moprof_device,
     round(moprof_ns / 1e6, 4) AS moprof_median_ms,
     grade AS moprof_grade,
-    source
+    source, fuse AS moprof_fuse, winograd AS moprof_winograd
 FROM paired
 WHERE variant GLOB coalesce(nullif(?1, ''), '*')
-ORDER BY variant, threads, batch, backend, moprof_device, ms, engine, source, id;
+ORDER BY variant, threads, batch, backend, moprof_device, fuse, winograd, ms, engine, source, id;

@@ -1,4 +1,4 @@
--- Latency of every setting in milliseconds, fastest first.
+-- Latency in milliseconds, fastest first within each setting (device, threads, batch, cache, fuse, winograd).
 -- ?1: glob of variants (all), ?2: back end (all), ?3: X also shows what has too few clean samples
 SELECT
     variant, backend, device, threads, batch,
@@ -9,8 +9,9 @@ SELECT
     n_clean, n, grade, params, macs,
     round(2.0 * macs / median_ns, 2) AS gflop_s,
     round(fraction_of_peak, 3) AS fraction_of_peak,
-    baseline, round(ratio, 4) AS ratio, round(ratio_low, 4) AS ratio_low, round(ratio_high, 4) AS ratio_high
+    baseline, round(ratio, 4) AS ratio, round(ratio_low, 4) AS ratio_low, round(ratio_high, 4) AS ratio_high,
+    cache, fuse, winograd
 FROM result
 WHERE variant GLOB coalesce(nullif(?1, ''), '*') AND backend = coalesce(nullif(?2, ''), backend)
     AND (grade IS NOT 'X' OR upper(?3) = 'X')
-ORDER BY backend, device, threads, batch, median_ns NULLS LAST, variant;
+ORDER BY backend, device, isa, dtype, threads, batch, cache, fuse, winograd, median_ns NULLS LAST, variant;

@@ -15,11 +15,12 @@ beside AS (
         max(top1_percent) OVER (setting ORDER BY median_ns GROUPS BETWEEN CURRENT ROW AND CURRENT ROW)
             AS best_of_equal
     FROM scored
-    WINDOW setting AS (PARTITION BY backend, device, isa, dtype, threads, batch, cache)
+    WINDOW setting AS (PARTITION BY backend, device, isa, dtype, threads, batch, cache, fuse, winograd)
 )
 SELECT
     variant, backend, device, threads, batch,
-    round(median_ns / 1e6, 4) AS median_ms, top1_percent, grade, params, macs, source
+    round(median_ns / 1e6, 4) AS median_ms, top1_percent, grade, params, macs, source,
+    cache, fuse, winograd
 FROM beside
 WHERE top1_percent = best_of_equal AND (best_of_faster IS NULL OR top1_percent > best_of_faster)
-ORDER BY backend, device, threads, batch, median_ns;
+ORDER BY backend, device, isa, dtype, threads, batch, cache, fuse, winograd, median_ns;

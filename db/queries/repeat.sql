@@ -23,10 +23,11 @@ rows AS MATERIALIZED (
         ON base.sweep = r.sweep AND base.backend = r.backend
         AND base.device = r.device AND base.threads = r.threads AND base.batch = r.batch
         AND base.dtype = r.dtype AND base.cache = r.cache
+        AND base.fuse = r.fuse AND base.winograd = r.winograd
 ),
 pairs AS (
     SELECT
-        x.variant, x.backend, x.threads, x.batch, x.cache,
+        x.variant, x.backend, x.threads, x.batch, x.cache, x.fuse, x.winograd,
         CASE WHEN x.grade > y.grade THEN x.grade ELSE y.grade END AS grade,
         x.n_clean || '/' || x.n || ' ' || y.n_clean || '/' || y.n AS clean,
         x.floor_ratio AS floor_a, y.floor_ratio AS floor_b, x.ratio AS ratio_a, y.ratio AS ratio_b,
@@ -38,6 +39,7 @@ pairs AS (
     JOIN rows AS y ON y.sweep = sides.b AND y.variant = x.variant AND y.backend = x.backend
         AND y.device = x.device AND y.threads = x.threads AND y.batch = x.batch
         AND y.dtype = x.dtype AND y.cache = x.cache
+        AND y.fuse = x.fuse AND y.winograd = x.winograd
 )
 SELECT
     variant, backend, threads, grade, clean,
@@ -46,6 +48,7 @@ SELECT
     round(ratio_a, 4) AS ratio_a, round(ratio_b, 4) AS ratio_b,
     round(ratio_change_percent, 2) AS ratio_change_percent,
     round(median_change_percent, 2) AS median_change_percent,
-    CASE grade WHEN 'A' THEN 2 WHEN 'B' THEN 5 END AS aim_percent
+    CASE grade WHEN 'A' THEN 2 WHEN 'B' THEN 5 END AS aim_percent,
+    cache, fuse, winograd
 FROM pairs
-ORDER BY backend, threads, batch, cache, variant
+ORDER BY backend, threads, batch, cache, fuse, winograd, variant

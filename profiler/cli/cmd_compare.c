@@ -7,11 +7,13 @@
 #include "db/csv.h"
 #include "profiler/cli/cli.h"
 #include "profiler/cli/compare_show.h"
+#include "variants/passes.h"
 #include "variants/variant.h"
 
 /* The options as typed. */
 struct typed {
-    char *db, *fail_on, *margin, *backends, *threads, *batch, *cache, *format, *output;
+    char *db, *fail_on, *margin, *backends, *threads, *batch, *cache, *fuse, *winograd, *format,
+        *output;
 };
 
 /* One side, opened. */
@@ -21,6 +23,7 @@ struct side {
     mop_db *db; /* its own; NULL where it reads the common one */
     char spec[MOP_SPEC_MAX];
     char name[256];
+    char fuse[MOP_FUSE_TEXT], winograd[8];
 };
 
 static bool ends_in(const char *text, const char *end)
@@ -112,7 +115,7 @@ static mop_status resolve(struct side *a, struct side *b, mop_db *db, mop_err *e
             s->what.variant = s->spec;
     }
     if (status == MOP_OK && a->kind == OF_VARIANT) {
-        status = mop_compare_newest_with(db, a->spec, b->spec, &a->what.sweep, err);
+        status = mop_compare_newest_with(&a->what, &b->what, &a->what.sweep, err);
         b->what.sweep = a->what.sweep;
     }
     for (size_t i = 0; i < 2 && status == MOP_OK; i++)
@@ -164,6 +167,44 @@ static mop_status take_filter(const struct typed *t, struct lists *l, mop_compar
     return status;
 }
 
+/* One word for both sides, or one for each. */
+static mop_status split_pair(const char *option, const char *text, mop_strlist *words, mop_err *err)
+{
+    mop_status status = mop_expand(text, words, err);
+    if (status == MOP_OK && words->n == 1)
+        status = mop_strlist_add(words, words->items[0], err);
+    if (status == MOP_OK && words->n != 2)
+        status = mop_fail(err, MOP_EINVAL, "--%s takes one for both sides or one for each, not %zu",
+                          option, words->n);
+    return status;
+}
+
+/* Which rows of each side are meant. */
+static mop_status take_settings(const struct typed *t, struct side *const sides[2], mop_err *err)
+{
+    mop_strlist fuse = {0}, winograd = {0};
+    mop_status status = t->fuse != NULL ? split_pair("fuse", t->fuse, &fuse, err) : MOP_OK;
+    if (status == MOP_OK && t->winograd != NULL)
+        status = split_pair("winograd", t->winograd, &winograd, err);
+    for (size_t i = 0; i < 2 && status == MOP_OK; i++) {
+        struct side *s = sides[i];
+        mop_plan_desc desc;
+        status = mop_cli_switches(t->fuse != NULL ? fuse.items[i] : NULL,
+                                  t->winograd != NULL ? winograd.items[i] : NULL, &desc, err);
+        if (status != MOP_OK)
+            break;
+        char room[MOP_FUSE_TEXT];
+        (void)snprintf(s->fuse, sizeof s->fuse, "%s", mop_fuse_name(desc.fuse, room)); /* fits */
+        (void)snprintf(s->winograd, sizeof s->winograd, "%s",
+                       mop_winograd_name(desc.no_winograd)); /* likewise */
+        s->what.fuse = t->fuse != NULL ? s->fuse : NULL;
+        s->what.winograd = t->winograd != NULL ? s->winograd : NULL;
+    }
+    mop_strlist_release(&fuse);
+    mop_strlist_release(&winograd);
+    return status;
+}
+
 static int compare(const struct typed *t, const mop_strlist *args)
 {
     struct side a = {0}, b = {0};
@@ -177,6 +218,8 @@ static int compare(const struct typed *t, const mop_strlist *args)
     mop_status status = mop_fail_on_parse(t->fail_on, &fail_on, &err);
     if (status == MOP_OK)
         status = take_filter(t, &lists, &filter, &err);
+    if (status == MOP_OK)
+        status = take_settings(t, (struct side *const[]){&a, &b}, &err);
     if (status == MOP_OK)
         status = mop_cli_format(t->format, t->output, &format, &err);
     if (status == MOP_OK)
@@ -209,6 +252,10 @@ int mop_cmd_compare(int argc, const char **argv)
         {"threads", 't', POPT_ARG_STRING, &t.threads, 0, "only these thread counts", "LIST"},
         {"batch", '\0', POPT_ARG_STRING, &t.batch, 0, "only these batch sizes", "LIST"},
         {"cache", '\0', POPT_ARG_STRING, &t.cache, 0, "only this cache mode", "MODE"},
+        {"fuse", '\0', POPT_ARG_STRING, &t.fuse, 0,
+         "only these fusions; two: those of A and those of B", "LIST"},
+        {"winograd", '\0', POPT_ARG_STRING, &t.winograd, 0, "likewise auto, off, or one of each",
+         "LIST"},
         {"format", 'f', POPT_ARG_STRING, &t.format, 0, "table, csv, json or md", "FORMAT"},
         {"output", 'o', POPT_ARG_STRING, &t.output, 0, "write to FILE instead of stdout", "FILE"},
         POPT_TABLEEND};
@@ -223,7 +270,9 @@ int mop_cmd_compare(int argc, const char **argv)
             "export`\n"
             "wrote. docs/measuring.md, \"Comparing\", says how a verdict is made.\n\n"
             "  moprof compare mobileone-s0 mobilenetv2-1.0\n"
-            "  moprof compare 3 4 --margin 0.02\n\n"
+            "  moprof compare 3 4 --margin 0.02\n"
+            "  moprof compare mobileone-s0 mobileone-s0 --fuse none,all\n"
+            "  moprof compare 3 3 --winograd off,auto\n\n"
             "In continuous integration: keep a baseline once, compare every later sweep to it.\n\n"
             "  moprof export -o base.csv\n"
             "  moprof compare base.csv moprof.db --fail-on slower,missing\n\n"
@@ -237,8 +286,8 @@ int mop_cmd_compare(int argc, const char **argv)
     if (code < 0)
         code = compare(&t, &args);
     mop_strlist_release(&args);
-    char *texts[] = {t.db,    t.fail_on, t.margin, t.backends, t.threads,
-                     t.batch, t.cache,   t.format, t.output};
+    char *texts[] = {t.db,    t.fail_on, t.margin,   t.backends, t.threads, t.batch,
+                     t.cache, t.fuse,    t.winograd, t.format,   t.output};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     return code;

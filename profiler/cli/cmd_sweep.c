@@ -5,24 +5,25 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "profiler/base/alloc.h"
 #include "profiler/base/build.h"
 #include "profiler/cli/cli.h"
 #include "profiler/cli/sweep_run.h"
 #include "profiler/cli/sweep_view.h"
 #include "profiler/measure/supervisor.h"
-#include "variants/passes.h"
 #include "variants/variant.h"
 
 /* The options as typed. */
 struct typed {
     char *variants, *backends, *threads, *batch, *db, *seed, *precision, *budget, *device, *isa;
-    char *cache, *baseline, *shard, *patience, *workers, *max_passes;
+    char *fuse, *winograd, *cache, *baseline, *shard, *patience, *workers, *max_passes;
     int resume, dry_run, quiet;
 };
 
 /* The options as understood; owns its lists. */
 struct understood {
-    mop_strlist specs, backends, caches;
+    mop_strlist specs, backends;
+    mop_setting *settings;
     int *threads, *batches;
     char baseline[MOP_SPEC_MAX];
     mop_sweep_options o;
@@ -31,14 +32,14 @@ struct understood {
 
 static void release(struct typed *t, struct understood *u)
 {
-    char *texts[] = {t->variants,  t->backends, t->threads, t->batch,     t->db,    t->seed,
-                     t->precision, t->budget,   t->device,  t->isa,       t->cache, t->baseline,
-                     t->shard,     t->patience, t->workers, t->max_passes};
+    char *texts[] = {t->variants,  t->backends, t->threads, t->batch,      t->db,    t->seed,
+                     t->precision, t->budget,   t->device,  t->isa,        t->cache, t->baseline,
+                     t->shard,     t->patience, t->workers, t->max_passes, t->fuse,  t->winograd};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     mop_strlist_release(&u->specs);
     mop_strlist_release(&u->backends);
-    mop_strlist_release(&u->caches);
+    free(u->settings);
     free(u->threads);
     free(u->batches);
 }
@@ -77,22 +78,76 @@ static mop_status take_shard(const char *text, mop_sweep_options *o, mop_err *er
     return MOP_OK;
 }
 
-static mop_status take_caches(const char *text, mop_strlist *caches, mop_err *err)
+/* Sets what a word of a list option says about a setting. */
+typedef mop_status (*read_word)(const char *word, mop_setting *s, mop_err *err);
+
+static mop_status read_fuse(const char *word, mop_setting *s, mop_err *err)
+{
+    return mop_fuse_parse(word, &s->fuse, err);
+}
+
+static mop_status read_winograd(const char *word, mop_setting *s, mop_err *err)
+{
+    return mop_winograd_parse(word, &s->no_winograd, err);
+}
+
+static mop_status read_cache(const char *word, mop_setting *s, mop_err *err)
+{
+    return mop_cache_parse(word, &s->is_cold, err);
+}
+
+static bool has_setting(const mop_setting *list, size_t n, const mop_setting *one)
+{
+    for (size_t i = 0; i < n; i++)
+        if (mop_setting_equal(&list[i], one))
+            return true;
+    return false;
+}
+
+/* Every setting so far, once for each word of text; NULL leaves them as they are. */
+static mop_status vary(struct understood *u, const char *text, read_word read, mop_err *err)
 {
     mop_strlist words = {0};
-    mop_status status = mop_expand(text, &words, err);
-    for (size_t i = 0; i < words.n && status == MOP_OK; i++) {
-        const char *w = words.items[i];
-        if (strcmp(w, "hot") != 0 && strcmp(w, "cold") != 0)
-            status = mop_fail(err, MOP_EINVAL, "--cache takes hot, cold or both, not '%s'", w);
-        else if (!mop_strlist_has(caches, w))
-            status = mop_strlist_add(caches, w, err);
+    size_t n = 0;
+    mop_status status = text != NULL ? mop_expand(text, &words, err) : MOP_OK;
+    mop_setting *out = NULL;
+    if (status == MOP_OK && words.n > 0) {
+        out = mop_calloc(words.n * u->o.n_settings, sizeof *out, err);
+        status = out != NULL ? MOP_OK : MOP_ENOMEM;
     }
+    for (size_t i = 0; status == MOP_OK && i < words.n * u->o.n_settings; i++) {
+        mop_setting s = u->settings[i / words.n];
+        status = read(words.items[i % words.n], &s, err);
+        if (status == MOP_OK && !has_setting(out, n, &s))
+            out[n++] = s;
+    }
+    if (status == MOP_OK && n > 0) {
+        free(u->settings);
+        u->o.settings = u->settings = out;
+        u->o.n_settings = n;
+        out = NULL;
+    }
+    free(out);
     mop_strlist_release(&words);
     return status;
 }
 
-/* How it is done: shards, caches, baseline, processes. */
+static mop_status take_settings(const struct typed *t, struct understood *u, mop_err *err)
+{
+    u->o.settings = u->settings = mop_calloc(1, sizeof *u->settings, err);
+    if (u->settings == NULL)
+        return MOP_ENOMEM;
+    u->settings[0] = MOP_SETTING_DEFAULT;
+    u->o.n_settings = 1;
+    mop_status status = vary(u, t->fuse, read_fuse, err);
+    if (status == MOP_OK)
+        status = vary(u, t->winograd, read_winograd, err);
+    if (status == MOP_OK)
+        status = vary(u, t->cache, read_cache, err);
+    return status;
+}
+
+/* How it is done: shards, settings, baseline, processes. */
 static mop_status take_manner(const struct typed *t, struct understood *u, mop_err *err)
 {
     long n = 0;
@@ -108,14 +163,12 @@ static mop_status take_manner(const struct typed *t, struct understood *u, mop_e
         status = mop_cli_time("patience", t->patience, &u->manner.patience_ns, err);
     if (status == MOP_OK && t->shard != NULL)
         status = take_shard(t->shard, &u->o, err);
-    if (status == MOP_OK && t->cache != NULL)
-        status = take_caches(t->cache, &u->caches, err);
+    if (status == MOP_OK)
+        status = take_settings(t, u, err);
     if (status == MOP_OK && t->baseline != NULL) {
         status = mop_cli_one_spec(t->baseline, u->baseline, sizeof u->baseline, err);
         u->o.baseline = u->baseline;
     }
-    u->o.caches = (void *)u->caches.items;
-    u->o.n_caches = u->caches.n;
     u->manner.db = mop_cli_db(t->db);
     u->manner.is_quiet = t->quiet != 0;
     return status;
@@ -144,7 +197,6 @@ static mop_status understand(const struct typed *t, struct understood *u, mop_er
     u->o.threads = u->threads;
     u->o.batches = u->batches;
     u->o.device = t->device;
-    u->o.fuse = MOP_FUSE_ALL;
     u->o.resume = t->resume != 0;
     u->o.dry_run = t->dry_run != 0;
     (void)gmtime_r(&now, &utc); /* fails only beyond year 2^31 */
@@ -157,10 +209,12 @@ static void print_planned(void *ctx, const mop_sweep_row *r, size_t index, size_
 {
     (void)ctx;
     if (index == 0)
-        printf("%zu rows\n%-34s %-8s %7s %5s %14s %12s\n", n_rows, "variant", "backend", "threads",
-               "batch", "MACs", "guessed ms");
-    printf("%-34s %-8s %7d %5d %14lld %12.1f\n", r->variant, r->backend, r->threads, (int)r->batch,
-           (long long)r->macs, r->estimate_ns / 1e6);
+        printf("%zu rows\n%-34s %-8s %7s %5s %-19s %14s %12s\n", n_rows, "variant", "backend",
+               "threads", "batch", "fuse/winograd/cache", "MACs", "guessed ms");
+    char setting[MOP_SETTING_TEXT];
+    mop_sweep_row_setting(r, setting);
+    printf("%-34s %-8s %7d %5d %-19s %14lld %12.1f\n", r->variant, r->backend, r->threads,
+           (int)r->batch, setting, (long long)r->macs, r->estimate_ns / 1e6);
 }
 
 static mop_status dry_run(const struct understood *u, const mop_sweep_world *world, mop_err *err)
@@ -213,6 +267,10 @@ int mop_cmd_sweep(int argc, const char **argv)
          "TIME"},
         {"device", '\0', POPT_ARG_STRING, &t.device, 0, "index, part of a name or uuid", "DEVICE"},
         {"isa", '\0', POPT_ARG_STRING, &t.isa, 0, "CPU: highest of scalar, avx2, avx512", "LEVEL"},
+        {"fuse", '\0', POPT_ARG_STRING, &t.fuse, 0,
+         "none, all (default), unions of bn, act, add, se, dwpw by +", "LIST"},
+        {"winograd", '\0', POPT_ARG_STRING, &t.winograd, 0,
+         "CPU: auto (default), off: only direct sums", "LIST"},
         {"cache", '\0', POPT_ARG_STRING, &t.cache, 0,
          "hot, cold: caches before a run (default hot)", "LIST"},
         {"baseline", '\0', POPT_ARG_STRING, &t.baseline, 0, "variant that ratios are taken to",
@@ -237,7 +295,8 @@ int mop_cmd_sweep(int argc, const char **argv)
             "plan.\n\n"
             "  moprof sweep --variants all\n"
             "  moprof sweep --variants 'mobileone-s{0..4}' --backends cpu --threads 1,2\n"
-            "  moprof sweep --variants 'cnn30+act={relu,gelu,silu}' --budget 2m --db act.db",
+            "  moprof sweep --variants 'cnn30+act={relu,gelu,silu}' --budget 2m --db act.db\n"
+            "  moprof sweep --variants 'mobilenet*' --fuse none,act+add,all --winograd auto,off",
         .options = options,
     };
     mop_strlist args = {0};

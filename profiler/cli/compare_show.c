@@ -53,8 +53,9 @@ static bool is_constant(const mop_table *t, size_t col)
 
 static bool is_setting(const char *col)
 {
-    static const char *const settings[] = {"floor_percent", "backend", "threads", "batch",
-                                           "cache",         "dtype",   "isa",     "device"};
+    static const char *const settings[] = {"floor_percent", "backend", "threads",  "batch",
+                                           "cache",         "fuse",    "winograd", "dtype",
+                                           "isa",           "device"};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         if (strcmp(settings[i], col) == 0)
             return true;

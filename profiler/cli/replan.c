@@ -14,24 +14,27 @@
 #include "profiler/cli/cli.h"
 #include "variants/variant.h"
 
-/* Plans of versions without cache modes and baselines lack the last two. */
+/* Plans of older versions have fuse, perhaps cache, in place of setting, and perhaps no baseline.
+ */
 enum {
     SEED,
     PRECISION,
-    FUSE,
     ISA,
     DEVICE,
     BATCH,
     ON,
     VARIANTS,
     N_NEEDED,
-    CACHE = N_NEEDED,
+    SETTING = N_NEEDED,
+    FUSE,
+    CACHE,
     BASELINE,
     N_KEYS
 };
 
-static const char *const key_names[N_KEYS] = {
-    "seed", "precision", "fuse", "isa", "device", "batch", "on", "variants", "cache", "baseline"};
+static const char *const key_names[N_KEYS] = {"seed",  "precision", "isa",      "device",
+                                              "batch", "on",        "variants", "setting",
+                                              "fuse",  "cache",     "baseline"};
 
 /* value[k] of every key, NULL where absent; free each. */
 static mop_status split(const char *text, char *value[N_KEYS], mop_err *err)
@@ -58,6 +61,10 @@ static mop_status split(const char *text, char *value[N_KEYS], mop_err *err)
     for (size_t k = 0; k < N_NEEDED; k++)
         if (value[k] == NULL)
             return mop_fail(err, MOP_EINVAL, "its plan has no %s", key_names[k]);
+    if ((value[SETTING] != NULL) == (value[FUSE] != NULL) ||
+        (value[SETTING] != NULL && value[CACHE] != NULL))
+        return mop_fail(err, MOP_EINVAL, "its plan has %s setting",
+                        value[SETTING] != NULL ? "more than one" : "no");
     return MOP_OK;
 }
 
@@ -163,23 +170,46 @@ static mop_status take_devices(const char *text, mop_replan *r, mop_err *err)
     return status;
 }
 
-static mop_status take_caches(const char *text, mop_replan *r, mop_err *err)
+/* What older versions did: no Winograd, and the first three fusions, all of them (their plans have
+ * a number for it, which was always the same). */
+static mop_setting old_setting(void)
 {
-    mop_status status = split_list(text, &r->caches, err);
-    for (size_t i = 0; i < r->caches.n && status == MOP_OK; i++)
-        if (strcmp(r->caches.items[i], "hot") != 0 && strcmp(r->caches.items[i], "cold") != 0)
-            status =
-                mop_fail(err, MOP_EINVAL, "its plan has a cache mode '%.40s'", r->caches.items[i]);
+    return (mop_setting){.fuse = MOP_FUSE_GRAPH, .no_winograd = true};
+}
+
+static mop_status take_setting(const char *text, bool is_old, mop_setting *out, mop_err *err)
+{
+    mop_err why = {0};
+    *out = old_setting();
+    mop_status status =
+        is_old ? mop_cache_parse(text, &out->is_cold, &why) : mop_setting_parse(text, out, &why);
+    return status == MOP_OK ? status : mop_fail(err, status, "in its plan %.200s", why.msg);
+}
+
+/* A list of settings, or of the cache modes of an older plan. */
+static mop_status take_settings(const char *text, bool is_old, mop_replan *r, mop_err *err)
+{
+    mop_strlist items = {0};
+    mop_status status = split_list(text, &items, err);
+    if (status == MOP_OK && items.n == 0)
+        status = mop_fail(err, MOP_EINVAL, "its plan names no setting");
+    if (status == MOP_OK)
+        r->settings = mop_calloc(items.n, sizeof *r->settings, err);
+    if (status == MOP_OK && r->settings == NULL)
+        status = MOP_ENOMEM;
+    for (size_t i = 0; i < items.n && status == MOP_OK; i++)
+        status = take_setting(items.items[i], is_old, &r->settings[r->options.n_settings++], err);
+    mop_strlist_release(&items);
     return status;
 }
 
 static mop_status take_all(char *value[N_KEYS], mop_replan *r, mop_err *err)
 {
     mop_sweep_options *o = &r->options;
-    uint64_t fuse = 0, isa = 0;
+    uint64_t isa = 0;
+    bool is_old = value[SETTING] == NULL;
+    const char *settings = value[is_old ? CACHE : SETTING];
     mop_status status = take_number("seed", value[SEED], &o->seed, err);
-    if (status == MOP_OK)
-        status = take_number("fuse", value[FUSE], &fuse, err);
     if (status == MOP_OK)
         status = take_number("isa", value[ISA], &isa, err);
     if (status == MOP_OK)
@@ -190,15 +220,14 @@ static mop_status take_all(char *value[N_KEYS], mop_replan *r, mop_err *err)
         status = take_batches(value[BATCH], r, err);
     if (status == MOP_OK)
         status = take_devices(value[ON], r, err);
-    if (status == MOP_OK && value[CACHE] != NULL)
-        status = take_caches(value[CACHE], r, err);
+    if (status == MOP_OK)
+        status = take_settings(settings != NULL ? settings : "hot", is_old, r, err);
     if (status == MOP_OK && *value[DEVICE] != '\0' &&
         (r->device = mop_strdup(value[DEVICE], err)) == NULL)
         status = MOP_ENOMEM;
     if (status == MOP_OK && value[BASELINE] != NULL && *value[BASELINE] != '\0' &&
         (r->baseline = mop_strdup(value[BASELINE], err)) == NULL)
         status = MOP_ENOMEM;
-    o->fuse = (unsigned)fuse;
     o->isa_mask = (unsigned)isa;
     return status;
 }
@@ -219,8 +248,7 @@ mop_status mop_replan_parse(const char *plan_text, mop_replan *out, mop_err *err
     o->backends_named = true;
     o->threads = out->threads;
     o->batches = out->batches;
-    o->caches = (void *)out->caches.items;
-    o->n_caches = out->caches.n;
+    o->settings = out->settings;
     o->device = out->device;
     o->baseline = out->baseline;
     return status;
@@ -230,7 +258,7 @@ void mop_replan_release(mop_replan *r)
 {
     mop_strlist_release(&r->specs);
     mop_strlist_release(&r->backends);
-    mop_strlist_release(&r->caches);
+    free(r->settings);
     free(r->threads);
     free(r->batches);
     free(r->devices);

@@ -15,7 +15,8 @@ typedef struct mop_replan_device {
 /* Owns what `options` points to. Starts as {0}; release it, also after a failure. */
 typedef struct mop_replan {
     mop_sweep_options options; /* without started_utc and build_id */
-    mop_strlist specs, backends, caches;
+    mop_strlist specs, backends;
+    mop_setting *settings;
     int *threads;
     int32_t *batches;
     mop_replan_device *devices;

@@ -74,9 +74,15 @@ static void prepared(void *ctx, const mop_sweep_row *row, size_t index, size_t n
         fprintf(stderr, "check %zu/%zu: %s\n", index + 1, n_rows, tail);
 }
 
+void mop_sweep_row_setting(const mop_sweep_row *row, char out[MOP_SETTING_TEXT])
+{
+    (void)snprintf(out, MOP_SETTING_TEXT, "%s/%s/%s", row->record.fuse, row->record.winograd,
+                   row->record.cache); /* fits */
+}
+
 static void print_row(mop_sweep_view *v, const mop_sweep_row *r)
 {
-    char interval[64] = "too few passes", half[16] = "";
+    char interval[64] = "too few passes", half[16] = "", setting[MOP_SETTING_TEXT];
     if (isfinite(r->low_ns) && isfinite(r->high_ns)) { /* both fit, or are cut */
         (void)snprintf(interval, sizeof interval, "[%10.3f, %10.3f]", r->low_ns / 1e6,
                        r->high_ns / 1e6);
@@ -84,11 +90,12 @@ static void print_row(mop_sweep_view *v, const mop_sweep_row *r)
     }
     clear_line(v);
     if (!v->header_printed)
-        fprintf(stderr, "%-34s %-7s %3s %12s %24s %7s %9s\n", "variant", "backend", "thr",
-                "median ms", "95 % interval", "+-", "clean");
+        fprintf(stderr, "%-34s %-7s %3s %-19s %12s %24s %7s %9s\n", "variant", "backend", "thr",
+                "fuse/winograd/cache", "median ms", "95 % interval", "+-", "clean");
     v->header_printed = true;
-    fprintf(stderr, "%-34s %-7s %3d %12.3f %24s %7s %4" PRIu32 "/%-4" PRIu32 "\n", r->variant,
-            r->backend, r->threads, r->median_ns / 1e6, interval, half, r->n_clean, r->n);
+    mop_sweep_row_setting(r, setting);
+    fprintf(stderr, "%-34s %-7s %3d %-19s %12.3f %24s %7s %4" PRIu32 "/%-4" PRIu32 "\n", r->variant,
+            r->backend, r->threads, setting, r->median_ns / 1e6, interval, half, r->n_clean, r->n);
 }
 
 static void pass_done(void *ctx, uint32_t passes, uint32_t satisfied, uint64_t eta_ns,

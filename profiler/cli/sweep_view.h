@@ -22,4 +22,7 @@ typedef struct mop_sweep_view {
 mop_sweep_events mop_sweep_view_events(mop_sweep_view *view);
 void mop_sweep_view_release(mop_sweep_view *view);
 
+/* The setting of a row as mop_setting_name spells it. */
+void mop_sweep_row_setting(const mop_sweep_row *row, char out[MOP_SETTING_TEXT]);
+
 #endif

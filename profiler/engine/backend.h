@@ -67,6 +67,10 @@ typedef struct mop_profile {
 typedef struct mop_backend {
     const char *id;   /* "cpu", "vulkan" */
     const char *what; /* one line for --help */
+    /* What it heeds of a plan's setting, beside the graph that it is given: settings that differ in
+     * nothing else are one and the same here. */
+    unsigned fuses;    /* of MOP_FUSE_SE and MOP_FUSE_DWPW */
+    bool has_winograd; /* there is a choice between Winograd and the direct sum */
 
     /* MOP_ENODEV with the reason where there is no such device here. */
     mop_status (*open)(const mop_device_choice *choice, mop_device **out, mop_err *err);

@@ -7,6 +7,7 @@
 #include "profiler/base/alloc.h"
 #include "profiler/engine/cpu_info.h"
 #include "profiler/engine/cpu_plan.h"
+#include "variants/passes.h"
 
 static bool selects(const char *selector, const mop_device_info *info)
 {
@@ -116,6 +117,8 @@ static mop_status cpu_read(mop_plan *plan, uint32_t node, float *dst, size_t n, 
 const mop_backend mop_backend_cpu = {
     .id = "cpu",
     .what = "this machine's processor",
+    .fuses = MOP_FUSE_SE | MOP_FUSE_DWPW,
+    .has_winograd = true,
     .open = cpu_open,
     .close = cpu_close,
     .info = cpu_info,

@@ -78,7 +78,7 @@ static void set_alias(sweep *s, size_t i, const char *alias, size_t against)
     (void)snprintf(s->rows[i].record.alias, sizeof s->rows[i].record.alias, "%s", alias); /* fits */
 }
 
-/* A second row of network k on device d, in the first mode that the device has. */
+/* A second row of network k on device d, in the first setting that the device has. */
 static void build_copy(sweep *s, size_t i, size_t k, sweep_device *d)
 {
     size_t twin = mop_sweep_row_of(s, k, 0);
@@ -86,7 +86,7 @@ static void build_copy(sweep *s, size_t i, size_t k, sweep_device *d)
            (s->rows[twin].record.state == MOP_SKIPPED && s->cells[twin + 1].device == d &&
             s->cells[twin + 1].network == &s->networks[k]))
         twin++;
-    mop_sweep_build_row(s, i, &s->networks[k], d, s->cells[twin].cold != NULL);
+    mop_sweep_build_row(s, i, &s->networks[k], d, &s->cells[twin].setting);
     set_alias(s, i, "aa", twin);
 }
 

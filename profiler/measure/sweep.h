@@ -1,5 +1,6 @@
-/* A sweep: the product of variants, batch sizes, back ends and thread counts, planned, checked
- * against the reference, measured by the protocol and handed to a store, without printing anything.
+/* A sweep: the product of variants, batch sizes, back ends, thread counts and settings, planned,
+ * checked against the reference, measured by the protocol and handed to a store, without printing
+ * anything.
  */
 #ifndef PROFILER_MEASURE_SWEEP_H
 #define PROFILER_MEASURE_SWEEP_H
@@ -12,6 +13,7 @@
 #include "profiler/measure/canary.h"
 #include "profiler/measure/counters.h"
 #include "profiler/measure/machine.h"
+#include "profiler/measure/setting.h"
 
 /* 8 minutes: what a sweep may take, preparation included, where no budget is given. */
 #define MOP_SWEEP_BUDGET_NS UINT64_C(480000000000)
@@ -28,9 +30,9 @@ typedef struct mop_sweep_options {
     size_t n_batches;
     const char *device; /* selector for every back end; NULL: its default */
     unsigned isa_mask;
-    unsigned fuse;             /* union of mop_fuse */
-    const char *const *caches; /* "hot", "cold": every row once in each; n_caches 0: hot */
-    size_t n_caches;
+    const mop_setting *settings; /* every row once in each that differs where it runs; n_settings 0:
+                                    MOP_SETTING_DEFAULT */
+    size_t n_settings;
     const char *baseline;   /* canonical spec that ratios are taken to; NULL: the first of the plan
                                that is mobileone-s0, else the first */
     uint32_t shard, shards; /* part `shard` (1 the first) of `shards` of the plan's networks
@@ -63,8 +65,8 @@ typedef struct mop_sweep_row {
     double median_ns, low_ns, high_ns; /* running estimate, an inference; NAN before there is one */
     bool is_control;                   /* a row of controls.h, never one of the plan */
     bool is_satisfied; /* the interval is as narrow as asked for, over enough passes and samples */
-    double ratio, ratio_low, ratio_high; /* to the baseline on the same device in the same cache
-                                            mode; NAN likewise */
+    double ratio, ratio_low, ratio_high; /* to the baseline on the same device in the same setting;
+                                            NAN likewise */
 } mop_sweep_row;
 
 /* Progress, all optional; rows are those of the plan, without controls. Never called inside a pass

@@ -24,8 +24,10 @@ typedef struct sweep_network {
     int32_t batch;
     uint64_t hash; /* of the unfused graph */
     mop_graph_counts counts;
-    mop_model *fused; /* NULL until prepared; plans borrow its graph */
-    float *input;
+    /* By the fusions of MOP_FUSE_GRAPH; NULL until a row with them is prepared. Plans borrow the
+     * graph. */
+    mop_model *fused[MOP_FUSE_GRAPH + 1];
+    float *input; /* NULL until prepared */
     size_t n_out;
 } sweep_network;
 
@@ -33,6 +35,7 @@ typedef struct sweep_network {
 typedef struct sweep_cell {
     sweep_device *device;
     sweep_network *network; /* NULL: a loop of controls.h */
+    mop_setting setting;    /* what its back end heeds of it */
     size_t against;         /* row that its ratio is taken to: the baseline's in the same setting,
                                what a control is held against, itself; MOP_NO_ROW: none */
     mop_cold *cold;         /* what empties the caches before a run; NULL: hot */
@@ -103,7 +106,8 @@ mop_status mop_sweep_open_devices(sweep *s, mop_err *err);
 mop_status mop_sweep_build_rows(sweep *s, mop_err *err);
 void mop_sweep_estimate(sweep *s);
 /* Row i as the plan of network n on device d, or as a loop of controls.h. */
-void mop_sweep_build_row(sweep *s, size_t i, sweep_network *n, sweep_device *d, bool cold);
+void mop_sweep_build_row(sweep *s, size_t i, sweep_network *n, sweep_device *d,
+                         const mop_setting *setting);
 void mop_sweep_build_loop(sweep *s, size_t i, const char *name, int64_t rounds);
 mop_status mop_sweep_name_plan(sweep *s, mop_err *err);
 void mop_sweep_release(sweep *s);
@@ -117,6 +121,8 @@ bool mop_sweep_is_baseline(const sweep *s, size_t k);
 size_t mop_sweep_offset(const sweep *s, uint32_t worker, size_t row);
 /* Tells the user once if the memory of a plan could not be locked. */
 void mop_sweep_tell_memory(sweep *s, const mop_plan_info *info);
+/* The network of a row as its plan runs it; NULL until prepared. */
+mop_model *mop_sweep_model(const sweep_cell *c);
 /* Outputs of what a row runs. */
 size_t mop_sweep_outputs(const sweep_cell *c);
 

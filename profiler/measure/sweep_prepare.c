@@ -66,31 +66,37 @@ static bool needs_reference(const sweep *s, size_t k)
 }
 
 /* What came about before a failure belongs to the network and p all the same. */
-static mop_status establish(preparing *p, mop_err *err)
+static mop_status establish(preparing *p, unsigned fuse, mop_err *err)
 {
     sweep *s = p->s;
     sweep_network *n = &s->networks[p->k];
     uint64_t began = mop_now_ns(&s->world->clock);
-    mop_status st =
-        mop_subject_model_build(&p->m, &n->spec, n->batch, s->options->seed, s->options->fuse, err);
+    mop_status st = mop_subject_model_build(&p->m, &n->spec, n->batch, s->options->seed, fuse, err);
     s->outcome->setup_ns += mop_now_ns(&s->world->clock) - began;
     if (st == MOP_OK && needs_reference(s, p->k))
         st = mop_subject_model_judge(&p->m, err);
     n->input = p->m.input;
-    n->fused = p->m.fused;
+    n->fused[fuse & MOP_FUSE_GRAPH] = p->m.fused;
     p->m.input = NULL;
     p->m.fused = NULL;
     return st;
 }
 
+static mop_plan_desc describe_plan(const sweep_cell *c, size_t offset)
+{
+    return (mop_plan_desc){
+        .fuse = c->setting.fuse, .no_winograd = c->setting.no_winograd, .offset = offset};
+}
+
 /* Links 1 to 3 of engine/check.h. */
 static mop_status check_row(const sweep_cell *c, mop_sweep_row *r, const preparing *p, mop_err *err)
 {
-    const mop_plan_desc desc = {.fuse = p->s->options->fuse};
+    const mop_plan_desc desc = describe_plan(c, 0);
     mop_check check = {.end_to_end = NAN, .end_bound = NAN, .worst_node = NAN};
     const sweep_network *n = c->network;
-    mop_status st = mop_check_plan(c->device->backend, c->device->handle, c->plan, &desc, n->fused,
-                                   n->input, p->m.reference, n->n_out, &check, err);
+    mop_status st =
+        mop_check_plan(c->device->backend, c->device->handle, c->plan, &desc, mop_sweep_model(c),
+                       n->input, p->m.reference, n->n_out, &check, err);
     r->record.checksum = check.checksum;
     r->record.error = check.end_to_end;
     r->record.error_bound = check.end_bound;
@@ -154,12 +160,16 @@ static mop_status plan_row(preparing *p, size_t i, mop_err *err)
     sweep *s = p->s;
     sweep_cell *c = &s->cells[i];
     mop_sweep_row *r = &s->rows[i];
-    const mop_plan_desc desc = {.fuse = s->options->fuse,
-                                .offset = mop_sweep_offset(s, s->part->worker, i)};
+    const mop_plan_desc desc = describe_plan(c, mop_sweep_offset(s, s->part->worker, i));
+    mop_model **fused = &c->network->fused[c->setting.fuse & MOP_FUSE_GRAPH];
     const mop_backend *b = c->device->backend;
     uint64_t began = mop_now_ns(&s->world->clock);
     mop_plan_info info;
-    mop_status st = b->plan(c->device->handle, c->network->fused, &desc, &c->plan, err);
+    mop_status st = MOP_OK;
+    if (*fused == NULL) /* the first row with these fusions */
+        st = mop_pass_fuse(p->m.model, c->setting.fuse, fused, err);
+    if (st == MOP_OK)
+        st = b->plan(c->device->handle, *fused, &desc, &c->plan, err);
     if (st != MOP_OK)
         return st;
     b->plan_info(c->plan, &info);
@@ -222,9 +232,11 @@ static void take_back(preparing *p)
         s->plan_bytes -= info.arena_bytes + info.weight_bytes;
         free_plan(c);
     }
-    mop_model_free(n->fused);
+    for (size_t f = 0; f <= MOP_FUSE_GRAPH; f++) {
+        mop_model_free(n->fused[f]);
+        n->fused[f] = NULL;
+    }
     free(n->input);
-    n->fused = NULL;
     n->input = NULL;
 }
 
@@ -241,7 +253,7 @@ static bool prepare_network(sweep *s, size_t k)
             continue;
         mop_sweep_mark(s->part->page, MOP_WORK_PREPARE, (uint32_t)i);
         if (is_new)
-            st = establish(&p, &err);
+            st = establish(&p, s->cells[i].setting.fuse, &err);
         is_new = false;
         mop_sweep_mark(s->part->page, MOP_WORK_PREPARE, (uint32_t)i); /* a sign of life */
         if (st == MOP_OK)
@@ -283,7 +295,7 @@ static mop_status prepare_block(sweep *s, uint32_t *end, mop_err *err)
     for (size_t k = s->part->from; k < to && s->lost.code == MOP_OK; k++) {
         if (mop_sweep_interrupted(s))
             return mop_fail(err, MOP_EINTR, "interrupted before the first pass");
-        if (!is_wanted(s, k) || s->networks[k].fused != NULL)
+        if (!is_wanted(s, k) || s->networks[k].input != NULL)
             continue;
         *end = (uint32_t)k;
         if (!is_in_time(s, k, began))

@@ -39,7 +39,7 @@ static mop_status profile_row(const profiling *p, size_t i, uint32_t round, mop_
     sweep *s = p->s;
     sweep_cell *c = &s->cells[i];
     const mop_backend *b = c->device->backend;
-    uint32_t n = c->network->fused->graph->n_nodes;
+    uint32_t n = mop_sweep_model(c)->graph->n_nodes;
     mop_profile profile = {.layer_ns = p->ns, .n_layers = n};
     mop_err why = {0};
     mop_sweep_mark(s->part->page, MOP_WORK_PROFILE, (uint32_t)i);
@@ -71,8 +71,8 @@ static mop_status profile_row(const profiling *p, size_t i, uint32_t round, mop_
 static size_t most_nodes(const sweep *s)
 {
     size_t most = 1;
-    for (size_t k = 0; k < s->n_networks; k++) {
-        const mop_model *m = s->networks[k].fused;
+    for (size_t i = 0; i < s->n_plain; i++) {
+        const mop_model *m = mop_sweep_model(&s->cells[i]);
         if (m != NULL && m->graph->n_nodes > most)
             most = m->graph->n_nodes;
     }

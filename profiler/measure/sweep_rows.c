@@ -114,14 +114,47 @@ static mop_status build_network(sweep_network *n, const char *text, int32_t batc
     return MOP_OK;
 }
 
-static bool is_cold(const mop_sweep_options *o, size_t mode)
+static size_t n_settings(const mop_sweep_options *o)
 {
-    return o->n_caches > 0 && strcmp(o->caches[mode], "cold") == 0;
+    return o->n_settings > 0 ? o->n_settings : 1;
 }
 
-static size_t n_modes(const mop_sweep_options *o)
+static mop_setting setting_at(const mop_sweep_options *o, size_t i)
 {
-    return o->n_caches > 0 ? o->n_caches : 1;
+    return o->n_settings > 0 ? o->settings[i] : MOP_SETTING_DEFAULT;
+}
+
+/* Setting i as device d heeds it; false if that is the same as an earlier one. */
+static bool is_another(const sweep *s, const sweep_device *d, size_t i, mop_setting *heeded)
+{
+    const mop_setting asked = setting_at(s->options, i);
+    *heeded = mop_setting_heeded(&asked, d->backend);
+    for (size_t j = 0; j < i; j++) {
+        const mop_setting before = setting_at(s->options, j);
+        const mop_setting other = mop_setting_heeded(&before, d->backend);
+        if (mop_setting_equal(heeded, &other))
+            return false;
+    }
+    return true;
+}
+
+/* How many rows a network has; tells of each back end that knows fewer settings than asked for. */
+static size_t rows_of_network(const sweep *s)
+{
+    size_t rows = 0;
+    for (size_t d = 0; d < s->n_devices; d++) {
+        size_t before = rows;
+        mop_setting heeded;
+        for (size_t i = 0; i < n_settings(s->options); i++)
+            rows += is_another(s, &s->devices[d], i, &heeded);
+        if (rows - before < n_settings(s->options) &&
+            (d == 0 || s->devices[d - 1].backend != s->devices[d].backend))
+            mop_sweep_note(s,
+                           "of the %zu settings %zu are different on back end %s: what would run "
+                           "the same there is measured once",
+                           n_settings(s->options), rows - before, s->devices[d].backend->id);
+    }
+    return rows;
 }
 
 /* What is the same for all rows. */
@@ -144,7 +177,6 @@ static void start_row(sweep *s, size_t i, sweep_device *d)
                          .ratio_low = (double)NAN,
                          .ratio_high = (double)NAN};
     r->record = (mop_measurement_record){.dtype = "fp32",
-                                         .cache = "hot",
                                          .threads = d->info.threads,
                                          .batch = 1,
                                          .state = MOP_PENDING,
@@ -159,13 +191,24 @@ static void start_row(sweep *s, size_t i, sweep_device *d)
                                          .layer_residual = (double)NAN};
 }
 
-void mop_sweep_build_row(sweep *s, size_t i, sweep_network *n, sweep_device *d, bool cold)
+/* The three texts fit, each in its field. */
+static void name_setting(mop_measurement_record *r, const mop_setting *s)
+{
+    char fuse[MOP_FUSE_TEXT];
+    (void)snprintf(r->cache, sizeof r->cache, "%s", mop_cache_name(s->is_cold));
+    (void)snprintf(r->winograd, sizeof r->winograd, "%s", mop_winograd_name(s->no_winograd));
+    (void)snprintf(r->fuse, sizeof r->fuse, "%s", mop_fuse_name(s->fuse, fuse));
+}
+
+void mop_sweep_build_row(sweep *s, size_t i, sweep_network *n, sweep_device *d,
+                         const mop_setting *setting)
 {
     sweep_cell *c = &s->cells[i];
     mop_sweep_row *r = &s->rows[i];
     start_row(s, i, d);
     c->network = n;
-    c->cold = cold ? &s->cold : NULL;
+    c->setting = *setting;
+    c->cold = setting->is_cold ? &s->cold : NULL;
     r->variant = n->spec.text;
     r->family = n->spec.family;
     r->form = mop_form_name(n->spec.form);
@@ -174,8 +217,8 @@ void mop_sweep_build_row(sweep *s, size_t i, sweep_network *n, sweep_device *d, 
     r->macs = n->counts.macs;
     r->flops = n->counts.flops;
     r->activations = n->counts.activations;
-    (void)snprintf(r->record.cache, sizeof r->record.cache, "%s", cold ? "cold" : "hot"); /* fits */
-    if (!cold || is_on_host(d))
+    name_setting(&r->record, setting);
+    if (!setting->is_cold || is_on_host(d))
         return;
     r->record.state = MOP_SKIPPED;
     (void)snprintf(r->record.reason, sizeof r->record.reason,
@@ -190,6 +233,7 @@ void mop_sweep_build_loop(sweep *s, size_t i, const char *name, int64_t rounds)
     start_row(s, i, &s->host);
     c->loop = &s->world->loop;
     c->rounds = rounds;
+    name_setting(&r->record, &(mop_setting){.fuse = MOP_FUSE_NONE, .no_winograd = true});
     r->variant = name;
     r->family = r->form = "control";
     r->is_control = true;
@@ -197,22 +241,22 @@ void mop_sweep_build_loop(sweep *s, size_t i, const char *name, int64_t rounds)
     r->macs = r->flops / 2;
 }
 
-/* Rows of a network stand together: devices, and for each of them its cache modes. */
+/* Rows of a network stand together: devices, and for each of them its settings. */
 static void build_rows(sweep *s)
 {
-    const mop_sweep_options *o = s->options;
-    size_t modes = n_modes(o);
-    for (size_t i = 0; i < s->n_plain; i++) {
-        size_t d = i / modes % s->n_devices;
-        mop_sweep_build_row(s, i, &s->networks[i / modes / s->n_devices], &s->devices[d],
-                            is_cold(o, i % modes));
+    size_t settings = n_settings(s->options), n = 0;
+    for (size_t k = 0; k < s->n_networks * s->n_devices * settings; k++) {
+        sweep_device *d = &s->devices[k / settings % s->n_devices];
+        mop_setting heeded;
+        if (is_another(s, d, k % settings, &heeded))
+            mop_sweep_build_row(s, n++, &s->networks[k / settings / s->n_devices], d, &heeded);
     }
     for (size_t i = 0; i < s->n_plain; i++) {
         for (size_t j = 0; j < s->n_plain && s->cells[i].against == MOP_NO_ROW; j++) {
             const sweep_cell *a = &s->cells[i], *b = &s->cells[j];
             size_t k = (size_t)(b->network - s->networks);
             if (a->device == b->device && a->network->batch == b->network->batch &&
-                a->cold == b->cold && mop_sweep_is_baseline(s, k))
+                mop_setting_equal(&a->setting, &b->setting) && mop_sweep_is_baseline(s, k))
                 s->cells[i].against = j;
         }
     }
@@ -238,19 +282,10 @@ static mop_status choose_baseline(sweep *s, mop_err *err)
     return st;
 }
 
-/* Checks what was asked for of modes, shards and baseline, and chooses the baseline. */
+/* Checks what was asked for of shards and baseline, and chooses the baseline. */
 static mop_status settle_options(sweep *s, mop_err *err)
 {
     const mop_sweep_options *o = s->options;
-    for (size_t i = 0; i < o->n_caches; i++) {
-        if (strcmp(o->caches[i], "hot") != 0 && strcmp(o->caches[i], "cold") != 0)
-            return mop_fail(err, MOP_EINVAL, "there is no cache mode '%s', only hot and cold",
-                            o->caches[i]);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(o->caches[i], o->caches[j]) == 0)
-                return mop_fail(err, MOP_EINVAL, "cache mode '%s' is asked for twice",
-                                o->caches[i]);
-    }
     if (o->shards > 0 && (o->shard < 1 || o->shard > o->shards))
         return mop_fail(err, MOP_EINVAL, "there is no shard %" PRIu32 " of %" PRIu32, o->shard,
                         o->shards);
@@ -288,10 +323,13 @@ static mop_status build_networks(sweep *s, mop_err *err)
 /* One sentence for each device whose cold rows are skipped. */
 static void tell_skipped(const sweep *s)
 {
-    size_t modes = n_modes(s->options);
-    for (size_t i = 0; i < s->n_devices * modes; i++)
-        if (s->rows[i].record.state == MOP_SKIPPED)
-            mop_sweep_note(s, "cold rows are skipped: %s", s->rows[i].record.reason);
+    const sweep_device *told = NULL;
+    for (size_t i = 0; i < s->n_plain && s->cells[i].network == s->networks; i++) {
+        if (s->rows[i].record.state != MOP_SKIPPED || s->cells[i].device == told)
+            continue;
+        told = s->cells[i].device;
+        mop_sweep_note(s, "cold rows are skipped: %s", s->rows[i].record.reason);
+    }
 }
 
 mop_status mop_sweep_build_rows(sweep *s, mop_err *err)
@@ -302,8 +340,8 @@ mop_status mop_sweep_build_rows(sweep *s, mop_err *err)
         st = build_networks(s, err);
     if (st != MOP_OK)
         return st;
-    if (!mop_mul_size(s->n_networks, s->n_devices, &s->n_plain) ||
-        !mop_mul_size(s->n_plain, n_modes(s->options), &s->n_plain) || s->n_plain > UINT32_MAX / 2)
+    if (!mop_mul_size(s->n_networks, rows_of_network(s), &s->n_plain) ||
+        s->n_plain > UINT32_MAX / 2)
         return mop_fail(err, MOP_EINVAL, "a sweep has at most 2^31 rows");
     s->n_rows = s->n_plain + mop_controls_count(s);
     s->rows = mop_calloc(s->n_rows, sizeof *s->rows, err);
@@ -355,6 +393,11 @@ void mop_sweep_tell_memory(sweep *s, const mop_plan_info *info)
         mop_sweep_note(s, "not all memory of the plans could be locked");
 }
 
+mop_model *mop_sweep_model(const sweep_cell *c)
+{
+    return c->network->fused[c->setting.fuse & MOP_FUSE_GRAPH];
+}
+
 size_t mop_sweep_outputs(const sweep_cell *c)
 {
     return c->network != NULL ? c->network->n_out : 1;
@@ -389,17 +432,21 @@ mop_status mop_sweep_name_plan(sweep *s, mop_err *err)
 {
     const mop_sweep_options *o = s->options;
     mop_str *t = &s->plan_text;
-    mop_str_addf(t, "seed=%" PRIu64 ";precision=%g;fuse=%u;isa=%u;device=%s;batch=", o->seed,
-                 s->protocol.precision, o->fuse, o->isa_mask, o->device != NULL ? o->device : "");
+    mop_str_addf(t, "seed=%" PRIu64 ";precision=%g;isa=%u;device=%s;batch=", o->seed,
+                 s->protocol.precision, o->isa_mask, o->device != NULL ? o->device : "");
     for (size_t i = 0; i < o->n_batches; i++)
         mop_str_addf(t, "%s%" PRId32, i > 0 ? "," : "", o->batches[i]);
     mop_str_add(t, ";on=");
     for (size_t i = 0; i < s->n_devices; i++)
         mop_str_addf(t, "%s%s/%d/%s", i > 0 ? "," : "", s->devices[i].backend->id,
                      s->devices[i].info.threads, s->devices[i].info.uuid);
-    mop_str_add(t, ";cache=");
-    for (size_t i = 0; i < n_modes(o); i++)
-        mop_str_addf(t, "%s%s", i > 0 ? "," : "", is_cold(o, i) ? "cold" : "hot");
+    mop_str_add(t, ";setting=");
+    for (size_t i = 0; i < n_settings(o); i++) {
+        const mop_setting setting = setting_at(o, i);
+        char name[MOP_SETTING_TEXT];
+        mop_setting_name(&setting, name);
+        mop_str_addf(t, "%s%s", i > 0 ? "," : "", name);
+    }
     mop_str_addf(t, ";baseline=%s;variants=", s->baseline);
     for (size_t i = 0; i < o->n_specs; i++)
         mop_str_addf(t, "%s%s", i > 0 ? "," : "", o->specs[i]);
@@ -418,7 +465,8 @@ void mop_sweep_release(sweep *s)
         free(s->cells[i].out);
     }
     for (size_t i = 0; s->networks != NULL && i < s->n_networks; i++) {
-        mop_model_free(s->networks[i].fused);
+        for (size_t f = 0; f <= MOP_FUSE_GRAPH; f++)
+            mop_model_free(s->networks[i].fused[f]);
         free(s->networks[i].input);
     }
     for (size_t i = 0; i < s->n_devices; i++)

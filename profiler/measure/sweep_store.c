@@ -42,7 +42,7 @@ static mop_status put_devices(sweep *s, mop_err *err)
 /* What runs: the nodes of the fused graph, the input included, as layer times come. */
 static void describe_layers(const sweep_cell *c, mop_layer_record *layers)
 {
-    const mop_graph *g = c->network->fused->graph;
+    const mop_graph *g = mop_sweep_model(c)->graph;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const mop_op_inst *inst = &g->nodes[i].inst;
         mop_layer_record *l = &layers[i];
@@ -69,7 +69,8 @@ static mop_status describe_model(const sweep_cell *c, mop_model_record *r,
                                  mop_layer_record **layers, size_t *n_layers, mop_err *err)
 {
     const sweep_network *n = c->network;
-    *n_layers = n->fused != NULL ? n->fused->graph->n_nodes : 0;
+    const mop_model *m = mop_sweep_model(c);
+    *n_layers = m != NULL ? m->graph->n_nodes : 0;
     *r = (mop_model_record){.graph_hash = n->hash,
                             .height = n->spec.height,
                             .width = n->spec.width,

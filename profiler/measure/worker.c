@@ -21,7 +21,7 @@ void mop_job_put(const mop_job *job, mop_bytes *out)
     mop_bytes_put(out, job, sizeof *job);
     put_texts(out, o->specs, o->n_specs);
     put_texts(out, o->backends, o->n_backends);
-    put_texts(out, o->caches, o->n_caches);
+    mop_bytes_put_array(out, o->settings, o->n_settings, sizeof *o->settings);
     mop_bytes_put_array(out, o->threads, o->n_threads, sizeof *o->threads);
     mop_bytes_put_array(out, o->batches, o->n_batches, sizeof *o->batches);
     mop_bytes_put_text(out, o->device);
@@ -68,7 +68,7 @@ mop_status mop_job_get(mop_job *job, mop_bytes *in, mop_err *err)
     j.part.page = NULL;
     o->specs = get_texts(in, o->n_specs);
     o->backends = get_texts(in, o->n_backends);
-    o->caches = get_texts(in, o->n_caches);
+    o->settings = mop_bytes_get_array(in, &o->n_settings, sizeof *o->settings);
     o->threads = mop_bytes_get_array(in, &o->n_threads, sizeof *o->threads);
     o->batches = mop_bytes_get_array(in, &o->n_batches, sizeof *o->batches);
     o->device = mop_bytes_get_text(in);
@@ -87,7 +87,7 @@ void mop_job_release(mop_job *job)
     mop_sweep_options *o = &job->options;
     free_texts(o->specs, o->n_specs);
     free_texts(o->backends, o->n_backends);
-    free_texts(o->caches, o->n_caches);
+    free_const(o->settings);
     free_const(o->threads);
     free_const(o->batches);
     free_const(o->device);

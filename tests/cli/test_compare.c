@@ -138,7 +138,7 @@ static void formats_keep_sentences_out_of_the_data(void **state)
     (void)state;
     EXPECT({"$MOPROF compare 1 3 -f csv 2>/dev/null | head -1", 0,
             "verdict,variant,ratio,low,high,a_ms,b_ms,floor_percent,relative,passes,grades,backend,"
-            "threads,batch,cache,dtype,isa,device,reason\n"},
+            "threads,batch,cache,fuse,winograd,dtype,isa,device,reason\n"},
            {"$MOPROF compare 1 3 -f csv 2>/dev/null | wc -l", 0, "4"},
            {"$MOPROF compare 1 3 -f json 2>/dev/null | head -1", 0, "["},
            {"$MOPROF compare 1 3 -f md 2>/dev/null", 0, "| SLOWER"},

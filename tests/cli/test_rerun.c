@@ -69,7 +69,8 @@ static int tear_down(void **state)
 static void plans_that_cannot_be_repeated_are_refused_with_the_reason(void **state)
 {
     (void)state;
-#define PLAN "seed=1;precision=0.5;fuse=15;isa=7;device=;batch=1;on="
+#define PLAN "seed=1;precision=0.5;fuse=7;isa=7;device=;batch=1;on="
+#define BARE "seed=1;precision=0.5;isa=7;device=;batch=1;on=cpu/1/ab;"
 #define NETS "variants=cnn30@32;"
     static const struct {
         const char *plan;
@@ -86,7 +87,15 @@ static void plans_that_cannot_be_repeated_are_refused_with_the_reason(void **sta
         {PLAN "cpu/1/ab;variants=;", 0, 2, "names no variant"},
         {PLAN "cpu/ab;" NETS, 0, 2, "a device 'cpu/ab'"},
         {PLAN ";" NETS, 0, 2, "names no device"},
-        {PLAN "cpu/1/ab;cache=warm;" NETS, 0, 2, "a cache mode 'warm'"},
+        {PLAN "cpu/1/ab;cache=warm;" NETS, 0, 2, "hot or cold, not 'warm'"},
+        {PLAN "cpu/1/ab;setting=all/auto/hot;" NETS, 0, 2, "more than one setting"},
+        {BARE NETS, 0, 2, "its plan has no setting"},
+        {BARE "setting=;" NETS, 0, 2, "names no setting"},
+        {BARE "setting=all/auto;" NETS, 0, 2, "FUSE/WINOGRAD/CACHE, not 'all/auto'"},
+        {BARE "setting=all/auto/hot/;" NETS, 0, 2, "FUSE/WINOGRAD/CACHE"},
+        {BARE "setting=al/auto/hot;" NETS, 0, 2, "no fusion 'al'"},
+        {BARE "setting=all/on/hot;" NETS, 0, 2, "auto or off, not 'on'"},
+        {BARE "setting=none/off/warm;" NETS, 0, 2, "hot or cold, not 'warm'"},
         {PLAN "cpu/1/0123456789abcdef;" NETS, 0, 5, "0123456789abcdef, and the one here is"},
         {PLAN "tpu/1/ab;" NETS, 0, 5, "the plan's device is not here"},
         {PLAN "cpu/1/ab;" NETS, 3, 2, "is part 1 of 3 of a plan"},

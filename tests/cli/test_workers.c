@@ -24,7 +24,9 @@ static void options_out_of_range_are_refused_with_what_is_allowed(void **state)
            {"$MOPROF sweep --workers 17", 2, "from 1 to 16"},
            {"$MOPROF sweep --patience never", 2, "90s"},
            {"$MOPROF sweep --max-passes 0", 2, "from 1 to"},
-           {"$MOPROF sweep --cache warm", 2, "hot, cold or both, not 'warm'"},
+           {"$MOPROF sweep --fuse none,actt", 2, "the nearest is 'act'"},
+           {"$MOPROF sweep --winograd auto,on", 2, "auto or off, not 'on'"},
+           {"$MOPROF sweep --cache warm", 2, "hot or cold, not 'warm'"},
            {"$MOPROF sweep --baseline nosuch", 2, "nosuch"},
            {"MOPROF_SHARD=3/2 $MOPROF sweep", 2, "not '3/2'"},
            {"test ! -e moprof.db && echo clean", 0, "clean"});

@@ -315,11 +315,12 @@ static void only_clean_samples_of_common_passes_count_in_a_ratio(void **state)
 
 static void cold_and_hot_are_rows_of_their_own(void **state)
 {
-    static const char *const modes[] = {"hot", "cold"};
+    static const mop_setting modes[] = {{.fuse = MOP_FUSE_ALL},
+                                        {.fuse = MOP_FUSE_ALL, .is_cold = true}};
     bench *b = bench_with_controls();
     (void)state;
-    b->options.caches = modes;
-    b->options.n_caches = 2;
+    b->options.settings = modes;
+    b->options.n_settings = 2;
     b->options.n_specs = 1;
     assert_int_equal(bench_run(b), MOP_OK);
     assert_int_equal(b->outcome.n_rows, 4);
@@ -336,7 +337,7 @@ static void cold_and_hot_are_rows_of_their_own(void **state)
     assert_string_equal(b->store.rows[3].cache, "cold");
     assert_int_equal(b->store.rows[3].state, MOP_DONE);
     assert_int_equal(samples_of(b, 3), 36);
-    assert_non_null(strstr(b->store.sweep.plan_text, ";cache=hot,cold;"));
+    assert_non_null(strstr(b->store.sweep.plan_text, ";setting=all/auto/hot,all/auto/cold;"));
     assert_string_equal(b->store.rows[4].alias, "aa");
     assert_string_equal(b->store.rows[4].cache, "hot");
     free(b);
@@ -344,34 +345,17 @@ static void cold_and_hot_are_rows_of_their_own(void **state)
 
 static void a_sweep_may_be_cold_alone(void **state)
 {
-    static const char *const modes[] = {"cold"};
+    static const mop_setting modes[] = {{.fuse = MOP_FUSE_ALL, .is_cold = true}};
     bench *b = bench_with_controls();
     (void)state;
-    b->options.caches = modes;
-    b->options.n_caches = 1;
+    b->options.settings = modes;
+    b->options.n_settings = 1;
     b->options.n_specs = 1;
     assert_int_equal(bench_run(b), MOP_OK);
     assert_int_equal(b->outcome.n_done, 1);
     assert_string_equal(b->store.rows[2].alias, "aa");
     assert_string_equal(b->store.rows[3].cache, "cold"); /* fake-b's copy is like its row */
     assert_int_equal(b->store.n_controls, 1 + 3);        /* fake-a has nothing to copy */
-    free(b);
-}
-
-static void unknown_and_repeated_modes_are_refused(void **state)
-{
-    static const char *const odd[] = {"warm"}, *const twice[] = {"cold", "cold"};
-    bench *b = bench_new();
-    (void)state;
-    b->options.caches = odd;
-    b->options.n_caches = 1;
-    assert_int_equal(bench_run(b), MOP_EINVAL);
-    assert_string_equal(b->err.msg, "there is no cache mode 'warm', only hot and cold");
-    b->options.caches = twice;
-    b->options.n_caches = 2;
-    assert_int_equal(bench_run(b), MOP_EINVAL);
-    assert_string_equal(b->err.msg, "cache mode 'cold' is asked for twice");
-    assert_int_equal(b->store.n_plans, 0);
     free(b);
 }
 
@@ -482,7 +466,6 @@ int main(void)
         cmocka_unit_test(only_clean_samples_of_common_passes_count_in_a_ratio),
         cmocka_unit_test(cold_and_hot_are_rows_of_their_own),
         cmocka_unit_test(a_sweep_may_be_cold_alone),
-        cmocka_unit_test(unknown_and_repeated_modes_are_refused),
         cmocka_unit_test(emptying_the_caches_touches_every_line_of_twice_their_size),
         cmocka_unit_test(shards_cut_the_plan_exactly_and_share_the_baseline),
         cmocka_unit_test(a_shard_out_of_range_is_refused),

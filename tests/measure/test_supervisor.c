@@ -419,15 +419,16 @@ static void a_row_that_fits_in_no_block_is_skipped(void **state)
 
 static void a_job_survives_the_wire(void **state)
 {
-    static const char *const caches[] = {"hot", "cold"};
+    static const mop_setting settings[] = {{.fuse = MOP_FUSE_ALL},
+                                           {.fuse = MOP_FUSE_ACT, .is_cold = true}};
     const mop_dead_row dead[] = {{.row = 3, .reason = "it died"}};
     bench *b = bench_new();
     mop_job in = {.options = b->options, .supervisor = 42}, out;
     mop_bytes bytes = {0};
     mop_err err = {0};
     (void)state;
-    in.options.caches = caches;
-    in.options.n_caches = 2;
+    in.options.settings = settings;
+    in.options.n_settings = 2;
     in.options.baseline = "cnn30";
     in.part = (mop_sweep_part){.share = 1, .shares = 3, .dead = dead, .n_dead = 1};
     mop_job_put(&in, &bytes);
@@ -435,7 +436,7 @@ static void a_job_survives_the_wire(void **state)
     assert_int_equal(out.options.n_specs, 2);
     assert_string_equal(out.options.specs[1], b->options.specs[1]);
     assert_string_equal(out.options.backends[1], "fake-b");
-    assert_string_equal(out.options.caches[1], "cold");
+    assert_true(mop_setting_equal(&out.options.settings[1], &settings[1]));
     assert_string_equal(out.options.baseline, "cnn30");
     assert_null(out.options.device);
     assert_int_equal(out.options.threads[0], 1);

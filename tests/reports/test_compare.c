@@ -286,6 +286,13 @@ static void a_grade_x_or_too_few_passes_get_no_verdict(void **state)
     mop_comparison_release(&c);
 }
 
+static mop_status newest_with(mop_db *db, const char *a, const char *b, int64_t *sweep,
+                              mop_err *err)
+{
+    const mop_compare_side sides[] = {{.db = db, .variant = a}, {.db = db, .variant = b}};
+    return mop_compare_newest_with(&sides[0], &sides[1], sweep, err);
+}
+
 static void two_variants_are_compared_by_the_passes_of_one_sweep(void **state)
 {
     (void)state;
@@ -305,9 +312,10 @@ static void two_variants_are_compared_by_the_passes_of_one_sweep(void **state)
         .seed = 1, .lacks = "mobilenetv2-1.0", .started_utc = "2026-03-01T00:00:00Z"};
     (void)made_sweep_add(path, &without);
     DBFIX_OK(mop_db_open(path, &db, &err));
-    DBFIX_OK(mop_compare_newest_with(db, "cnn30", "mobilenetv2-1.0", &sweep, &err));
+    DBFIX_OK(newest_with(db, "cnn30", "mobilenetv2-1.0", &sweep, &err));
     assert_int_equal(sweep, newest);
-    mop_compare_side a = {db, sweep, "cnn30", "A"}, b = {db, sweep, "mobilenetv2-1.0", "B"};
+    mop_compare_side a = {.db = db, .sweep = sweep, .variant = "cnn30", .name = "A"},
+                     b = {.db = db, .sweep = sweep, .variant = "mobilenetv2-1.0", .name = "B"};
     DBFIX_OK(mop_compare(&a, &b, &all, &c, &err));
     assert_int_equal(c.table.n_rows, 1);
     expect(&c, "mobilenetv2-1.0 / cnn30", "SAME"); /* 2 ms x 0.502 over 1 ms */
@@ -321,8 +329,7 @@ static void two_variants_are_compared_by_the_passes_of_one_sweep(void **state)
     b.variant = "cnn30";
     assert_int_equal(mop_compare(&a, &b, &all, &c, &err), MOP_EINVAL);
     err = (mop_err){0};
-    assert_int_equal(mop_compare_newest_with(db, "cnn30", "mobileone-s9", &sweep, &err),
-                     MOP_EINVAL);
+    assert_int_equal(newest_with(db, "cnn30", "mobileone-s9", &sweep, &err), MOP_EINVAL);
     assert_non_null(strstr(err.msg, "the nearest it has is mobileone-s0"));
     mop_db_close(db);
 }
@@ -400,7 +407,7 @@ static void a_database_of_an_older_schema_is_refused_in_a_sentence(void **state)
     assert_int_equal(mop_compare_has_sweep(db, 1, &err), MOP_EINVAL);
     assert_non_null(strstr(err.msg, "was written by an older moprof"));
     err = (mop_err){0};
-    assert_int_equal(mop_compare_newest_with(db, "cnn30", "resnet18", &sweep, &err), MOP_EINVAL);
+    assert_int_equal(newest_with(db, "cnn30", "resnet18", &sweep, &err), MOP_EINVAL);
     assert_non_null(strstr(err.msg, "was written by an older moprof"));
     mop_db_close(db);
 }
@@ -421,7 +428,8 @@ static void what_the_machines_differ_in_is_said_and_listed_key_by_key(void **sta
     expect_says(&c.before, "governor is unknown in A and performance in B");
     mop_comparison_release(&c);
     DBFIX_OK(mop_db_open(path, &db, &err));
-    const mop_compare_side x = {db, a, NULL, "A"}, y = {db, b, NULL, "B"};
+    const mop_compare_side x = {.db = db, .sweep = a, .name = "A"};
+    const mop_compare_side y = {.db = db, .sweep = b, .name = "B"};
     DBFIX_OK(mop_compare_changes(&x, &y, &t, &err));
     assert_int_equal(t.n_rows, 2);
     assert_string_equal(t.cells[1].text, "kernel");

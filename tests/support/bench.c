@@ -112,7 +112,6 @@ bench *bench_new(void)
                                      .n_threads = 1,
                                      .batches = one_batch,
                                      .n_batches = 1,
-                                     .fuse = MOP_FUSE_ALL,
                                      .seed = 3,
                                      .started_utc = "2026-01-31T12:00:00Z",
                                      .build_id = "test"};

@@ -153,6 +153,8 @@ mop_measurement_record dbfix_measurement(int64_t model_id, int64_t device_id)
                                     .device_id = device_id,
                                     .dtype = "fp32",
                                     .cache = "hot",
+                                    .fuse = "all",
+                                    .winograd = "auto",
                                     .threads = 1,
                                     .batch = 1,
                                     .state = MOP_PENDING,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "profiler/base/alloc.h"
+#include "variants/passes.h"
 
 fake_config fake;
 
@@ -282,7 +283,12 @@ static mop_status fake_read(mop_plan *p, uint32_t node, float *dst, size_t n, mo
     .plan = make_plan, .plan_free = plan_free, .plan_info = fake_plan_info,                        \
     .kernel_name = kernel_name, .run = fake_run, .read = fake_read
 
-const mop_backend fake_backend_a = {.id = "fake-a", .what = "a", .open = open_a, FAKE_COMMON};
+const mop_backend fake_backend_a = {.id = "fake-a",
+                                    .what = "a",
+                                    .fuses = MOP_FUSE_SE | MOP_FUSE_DWPW,
+                                    .has_winograd = true,
+                                    .open = open_a,
+                                    FAKE_COMMON};
 const mop_backend fake_backend_b = {.id = "fake-b", .what = "b", .open = open_b, FAKE_COMMON};
 
 const mop_backend *fake_backend_find(const char *id, mop_err *err)

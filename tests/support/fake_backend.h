@@ -33,7 +33,8 @@ typedef struct fake_config {
 
 extern fake_config fake; /* tests are single-threaded programs */
 
-extern const mop_backend fake_backend_a, fake_backend_b; /* "fake-a", "fake-b" */
+/* "fake-a", which heeds every setting, and "fake-b", which heeds the graph alone. */
+extern const mop_backend fake_backend_a, fake_backend_b;
 
 const mop_backend *fake_backend_find(const char *id, mop_err *err);
 

@@ -113,6 +113,8 @@ static mop_status plan_network(struct lab *lab, const struct network *net, uint6
                                       .device_id = lab->device[d],
                                       .dtype = "fp32",
                                       .cache = "hot",
+                                      .fuse = "all",
+                                      .winograd = "auto",
                                       .threads = 1,
                                       .batch = 1,
                                       .checksum = hash,
