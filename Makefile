@@ -199,8 +199,8 @@ tests/peers/node_modules/.installed: tests/peers/package-lock.json
 	@(cd tests/peers && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) && touch $@ || \
 	 echo "skip: no ONNX Runtime, because npm could not fetch it; the next make tries again" >&2
 
-check-onnx: $(B)/moprof tests/peers/node_modules/.installed ## exported networks give the same output in ONNX Runtime; SPECS='cnn30 ...' picks some
-	@[ ! -e tests/peers/node_modules/.installed ] || MOPROF=$(B)/moprof node tests/onnx/compare.js $(SPECS)
+check-onnx: $(B)/moprof $(B)/tests/onnx/test_checker tests/peers/node_modules/.installed ## exported networks give the same output in ONNX Runtime; SPECS='cnn30 ...' picks some
+	@MOPROF=$(B)/moprof sh tests/onnx/compare.sh $(B)/tests/onnx/test_checker $(SPECS)
 
 bench-repeat: moprof ## do two sweeps in a row agree? BUDGET=6m each, four of them
 	sh tests/bench_repeat.sh ./moprof

@@ -13,7 +13,7 @@
 #include "variants/passes.h"
 
 struct typed {
-    char *db, *output, *seed, *batch;
+    char *db, *output, *seed, *batch, *fuse;
     int io;
 };
 
@@ -21,6 +21,7 @@ struct typed {
 struct network {
     mop_subject_model m;
     long seed, batch;
+    unsigned fuse;   /* of mop_fuse */
     float *expected; /* [m.n_out]; NULL without --io */
 };
 
@@ -55,11 +56,13 @@ static mop_status build_network(const struct typed *o, const char *text, struct 
         status = mop_cli_int("seed", o->seed, 0, LONG_MAX, &net->seed, err);
     if (status == MOP_OK && o->batch != NULL)
         status = mop_cli_int("batch", o->batch, 1, 1024, &net->batch, err);
+    if (status == MOP_OK && o->fuse != NULL)
+        status = mop_fuse_parse(o->fuse, &net->fuse, err);
     if (status == MOP_OK)
         status = mop_spec_parse(one, &spec, err);
     if (status == MOP_OK)
         status = mop_subject_model_build(&net->m, &spec, (int32_t)net->batch, (uint64_t)net->seed,
-                                         MOP_FUSE_NONE, err);
+                                         net->fuse, err);
     if (status == MOP_OK && o->io)
         status = expect(net, err);
     return status;
@@ -67,13 +70,11 @@ static mop_status build_network(const struct typed *o, const char *text, struct 
 
 static mop_status write_network(const struct typed *o, const struct network *net, mop_err *err)
 {
-    char doc[256], seed[24], batch[24], bound[32];
+    char doc[256], seed[24], batch[24], bound[32], fuse[MOP_FUSE_TEXT];
     const mop_spec *spec = &net->m.spec;
-    const mop_onnx_prop props[] = {{"spec", spec->text},
-                                   {"seed", seed},
-                                   {"batch", batch},
-                                   {"bound", bound},
-                                   {"build", mop_build_id()}};
+    const mop_onnx_prop props[] = {{"spec", spec->text}, {"seed", seed},
+                                   {"batch", batch},     {"fuse", mop_fuse_name(net->fuse, fuse)},
+                                   {"bound", bound},     {"build", mop_build_id()}};
     const mop_onnx_desc desc = {
         .name = spec->text,
         .version = mop_build_id(),
@@ -133,6 +134,8 @@ int mop_cmd_export(int argc, const char **argv)
          "write to FILE; results go to stdout without it", "FILE"},
         {"seed", '\0', POPT_ARG_STRING, &o.seed, 0, "network: of constants and input (default 1)",
          "N"},
+        {"fuse", '\0', POPT_ARG_STRING, &o.fuse, 0,
+         "network: none (default), all, or some of bn, act, add joined by +", "SET"},
         {"batch", '\0', POPT_ARG_STRING, &o.batch, 0, "network: batch size (default 1)", "N"},
         {"io", '\0', POPT_ARG_NONE, &o.io, 0,
          "network: also the input and expected output, in test_data_set_0 beside FILE", NULL},
@@ -143,11 +146,17 @@ int mop_cmd_export(int argc, const char **argv)
         .about =
             "Writes the results as CSV, a row a sample with everything that belongs to it, so "
             "that\n"
-            "`moprof import` can read it back without loss; or, where SPEC names one, a network\n"
-            "as an ONNX file (opset 17): the graph as defined with nothing fused, and the very\n"
-            "constants that are timed. Its metadata has spec, seed, batch, the bound that a\n"
-            "float32 evaluation keeps to, and the build. With --io the standard input and the\n"
-            "float64 reference's output lie beside it as ONNX's own tests have them\n"
+            "`moprof import` can read it back without loss; or, where SPEC names one, a network "
+            "as an\n"
+            "ONNX file (opset 17): the graph as defined with nothing fused, and the very constants "
+            "that\n"
+            "are timed. An engine does its own fusing; --fuse bn gives it folded BatchNorms, the "
+            "other\n"
+            "fusions only put other names on the same nodes. The metadata has spec, seed, batch, "
+            "fuse,\n"
+            "build, and the bound that a float32 evaluation keeps to. With --io the standard input "
+            "and\n"
+            "the float64 reference's output lie beside it as ONNX's own tests have them\n"
             "(test_data_set_0/input_0.pb and output_0.pb), so each network wants its own "
             "folder.\n\n"
             "  moprof export --db moprof.db -o results.csv\n"
@@ -155,7 +164,7 @@ int mop_cmd_export(int argc, const char **argv)
         .options = options,
         .max_args = 1,
     };
-    char **texts[] = {&o.db, &o.output, &o.seed, &o.batch};
+    char **texts[] = {&o.db, &o.output, &o.seed, &o.batch, &o.fuse};
     mop_strlist args = {0};
     int code = mop_cli_parse(&desc, argc, argv, &args);
     if (code < 0)

@@ -106,6 +106,7 @@ static void a_network_is_exported_whole_or_not_at_all(void **state)
            {"$MOPROF export 'mobileone-s{0,1}@32' -o x.onnx", 2, "one is wanted"},
            {"$MOPROF export cnn30@32 -o x.onnx --batch 0", 2, "from 1 to"},
            {"$MOPROF export cnn30@32 -o x.onnx --seed -1", 2, "--seed"},
+           {"$MOPROF export cnn30@32 -o x.onnx --fuse bm", 2, "'bn'"},
            {"$MOPROF export cnn30@32 -o /nonexistent/x.onnx", 1, "/nonexistent/x.onnx"},
            {"ln -s /dev/full full.onnx; $MOPROF export cnn30@32 -o full.onnx", 1, "No space left"},
            {"$MOPROF export cnn30@32 -o full.onnx --io", 1, "No space left"},
@@ -113,11 +114,13 @@ static void a_network_is_exported_whole_or_not_at_all(void **state)
             "test_data_set_0"},
            {"rm test_data_set_0; test -z \"$(ls | grep -E 'onnx|test_data')\" && echo clean", 0,
             "clean"});
-    EXPECT({"$MOPROF export cnn30@32 -o a.onnx && $MOPROF export cnn30@32x32 -o b.onnx --io && cmp "
-            "a.onnx b.onnx && ls test_data_set_0",
-            0, "input_0.pb\noutput_0.pb\n"},
-           {"$MOPROF export cnn30@32 -o c.onnx --seed 2; cmp a.onnx c.onnx", 1, "differ"},
-           {"rm -r test_data_set_0 [abc].onnx", 0, ""});
+    EXPECT(
+        {"$MOPROF export cnn30@32 -o a.onnx && $MOPROF export cnn30@32x32 -o b.onnx --io && cmp "
+         "a.onnx b.onnx && ls test_data_set_0",
+         0, "input_0.pb\noutput_0.pb\n"},
+        {"$MOPROF export cnn30@32 -o c.onnx --seed 2; cmp a.onnx c.onnx", 1, "differ"},
+        {"$MOPROF export cnn30:train@32 -o d.onnx --fuse bn && grep -c BatchNorm d.onnx", 1, "0"},
+        {"rm -r test_data_set_0 [abcd].onnx", 0, ""});
 }
 
 static void foreign_databases_are_refused_and_left_alone(void **state)

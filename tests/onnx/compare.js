@@ -1,6 +1,7 @@
 // Runs exported networks in ONNX Runtime and holds the output to the one exported beside it:
-//   MOPROF=build/release/moprof node tests/onnx/compare.js [SPEC...]
-// Without SPEC: every variant in both forms. The bound is the one in the file's metadata, the
+//   MOPROF=build/release/moprof node tests/onnx/compare.js [SPEC|FOLDER...]
+// A FOLDER holds what `moprof export -o FOLDER/model.onnx --io` writes. Without either: every variant
+// in both forms. The bound is the one in the file's metadata, the
 // distance ||y - expected||_2 / ||expected||_2. Exit code 1 if a network is off.
 'use strict';
 const { execFileSync } = require('child_process');
@@ -74,8 +75,10 @@ function distance(y, expected) {
 }
 
 async function compare(spec, folder) {
+  const isFolder = fs.existsSync(path.join(spec, 'model.onnx'));
+  folder = isFolder ? spec : folder;
   const file = path.join(folder, 'model.onnx');
-  execFileSync(moprof, ['export', spec, '-o', file, '--io']);
+  if (!isFolder) execFileSync(moprof, ['export', spec, '-o', file, '--io']);
   const input = tensor(path.join(folder, 'test_data_set_0', 'input_0.pb'));
   const expected = tensor(path.join(folder, 'test_data_set_0', 'output_0.pb'));
   const bound = Number(metadata(file).bound);
@@ -86,8 +89,9 @@ async function compare(spec, folder) {
   const isShaped = y.dims.join() === expected.dims.join() && y.data.length === expected.data.length;
   const error = isShaped ? distance(y.data, expected.data) : NaN;
   const ok = error <= bound; // false for NaN
-  console.log(`${ok ? 'ok  ' : 'OFF '} ${spec.padEnd(32)} error ${error.toExponential(2)}  bound ${bound.toExponential(2)}`);
-  return { spec, ok, error, ratio: error / bound };
+  const name = isFolder ? path.basename(spec) : spec;
+  console.log(`${ok ? 'ok  ' : 'OFF '} ${name.padEnd(32)} error ${error.toExponential(2)}  bound ${bound.toExponential(2)}`);
+  return { spec: name, ok, error, ratio: error / bound };
 }
 
 async function main(specs) {

@@ -7,7 +7,12 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
+
+#include "kernels/op.h"
+#include "tests/support/folder.h"
+#include "tests/support/onnx_nets.h"
 
 /* Sanitizers find nothing in the larger networks that the small ones, which have every operator, do
  * not show. */
@@ -21,18 +26,20 @@
 
 enum { NO_CHECKER = 77 };
 
-static void the_checker_accepts_every_variant_in_both_forms(void **state)
+/* Runs check.py with these words after it, in the first Python that has ONNX. Debian's package
+ * belongs to Debian's interpreter, which need not be the first in $PATH; the folder onnx/ here
+ * has no checker. */
+static void expect_accepted(const char *words)
 {
-    char out[4096];
+    char command[512], out[4096];
     size_t n;
     int status;
-    /* Debian's package belongs to Debian's interpreter, which need not be the first in $PATH; the
-     * folder onnx/ here has no checker */
-    FILE *p =
-        popen("for p in python3 /usr/bin/python3; do $p -c 'import onnx.checker' 2>/dev/null && "
-              "exec $p tests/onnx/check.py 32 " SPECS " 2>&1; done; exit 77",
-              "r");
-    (void)state;
+    FILE *p;
+    assert_true(snprintf(command, sizeof command,
+                         "for p in python3 /usr/bin/python3; do $p -c 'import onnx.checker' "
+                         "2>/dev/null && exec $p tests/onnx/check.py %s 2>&1; done; exit %d",
+                         words, NO_CHECKER) < (int)sizeof command);
+    p = popen(command, "r");
     assert_non_null(p);
     n = fread(out, 1, sizeof out - 1, p);
     out[n] = '\0';
@@ -47,9 +54,30 @@ static void the_checker_accepts_every_variant_in_both_forms(void **state)
         fail_msg("%s", out);
 }
 
-int main(void)
+static void the_checker_accepts_every_variant_in_both_forms(void **state)
+{
+    (void)state;
+    expect_accepted("--size 32 " SPECS);
+}
+
+static void the_checker_accepts_operators_as_no_variant_has_them(void **state)
+{
+    char folder[MOP_FOLDER_MAX], words[MOP_FOLDER_MAX + 16];
+    (void)state;
+    assert_true(mop_folder_make(folder));
+    assert_true(onnx_nets_write(folder) > MOP_OP_COUNT);
+    (void)snprintf(words, sizeof words, "%s/*/model.onnx", folder);
+    expect_accepted(words);
+    assert_true(mop_folder_remove(folder));
+}
+
+/* --write DIR leaves the networks of the second test there, for `make check-onnx`. */
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_checker_accepts_every_variant_in_both_forms)};
+        cmocka_unit_test(the_checker_accepts_every_variant_in_both_forms),
+        cmocka_unit_test(the_checker_accepts_operators_as_no_variant_has_them)};
+    if (argc == 3 && strcmp(argv[1], "--write") == 0)
+        return onnx_nets_write(argv[2]) > 0 ? 0 : 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
