@@ -78,7 +78,7 @@ EMBED_DEPS := $(EMBED_PLAIN) $(SPV) $(if $(WEB),reports/node_modules/.installed)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all setup test test-bins fuzz fuzz-bins bench bench-repeat check-onnx lint format asan install uninstall clean help notes FORCE
+.PHONY: all setup test test-bins fuzz fuzz-bins bench bench-repeat bench-peers check-onnx lint format asan install uninstall clean help notes FORCE
 
 all: notes moprof ## build ./moprof (the default)
 
@@ -187,9 +187,11 @@ test: test-bins ## run every test; TESTS=glob picks some by path
 asan: ## the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) CONFIG=asan test
 
+BENCH_NETWORKS := $(B)/tests/peers/bench_peers
 BENCHES := $(B)/tests/kernels/test_cpu_kernels $(B)/tests/engine/test_cpu_group $(B)/tests/measure/test_cost $(B)/tests/db/test_cost
-bench: $(BENCHES) ## kernels in GFLOP/s and fractions of peak; what harness and store cost
+bench: $(BENCHES) $(BENCH_NETWORKS) ## kernels and networks in GFLOP/s and fractions of peak; what harness and store cost
 	@set -e; for b in $(BENCHES); do $$b --bench; done
+	@$(BENCH_NETWORKS) --peers moprof,scalar --long --quick --budget 1
 
 # Other engines, for comparing with; nothing else needs them.
 ifeq ($(wildcard tests/peers/node_modules/.installed),)
@@ -204,6 +206,24 @@ check-onnx: $(B)/moprof $(B)/tests/onnx/test_checker tests/peers/node_modules/.i
 
 bench-repeat: moprof ## do two sweeps in a row agree? BUDGET=6m each, four of them
 	sh tests/bench_repeat.sh ./moprof
+
+# Other engines, for bench-peers only: one that is not installed is shown as missing.
+PEER_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tests/peers/test_%,$(wildcard tests/peers/*.c)))
+peer_has = $(findstring /,$(shell $(CC) -print-file-name=lib$(1).so))
+PEER_CFLAGS = $(if $(call peer_has,XNNPACK),-DMOP_PEER_XNNPACK) $(if $(call peer_has,dnnl),-DMOP_PEER_ONEDNN)
+PEER_LIBS = $(if $(call peer_has,XNNPACK),-lXNNPACK) $(if $(call peer_has,dnnl),-ldnnl -lgomp)
+
+$(B)/gen/peers.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PEER_LIBS)' | cmp -s - $@ || echo '$(PEER_LIBS)' > $@
+$(PEER_OBJ): $(B)/gen/peers.list
+$(PEER_OBJ): ALL_CFLAGS += $(PEER_CFLAGS)
+$(B)/tests/peers/test_rounds: $(B)/tests/peers/rounds.o
+$(B)/tests/peers/bench_peers: $(PEER_OBJ) $(B)/libmoprof.a
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS_$(CONFIG)) $(LDFLAGS) -o $@ $^ $(PEER_LIBS) $(PKG_LIBS)
+
+bench-peers: $(B)/tests/peers/bench_peers tests/peers/node_modules/.installed ## networks beside ONNX Runtime, XNNPACK, oneDNN; PEERS='--threads 2 ...'
+	@$< $(PEERS)
 
 lint: ## include order of the rooms, formatting, static analysis
 	sh tests/lint.sh
