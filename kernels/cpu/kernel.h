@@ -34,6 +34,8 @@ typedef struct mop_cpu_kernel {
     bool gathers;                             /* mop_args.sums may be given: the units of an
                                                  image follow each other, as many for each */
     mop_bound_fn *bound;                      /* NULL: the operator's own bound holds */
+    double error_growth; /* of a kernel with a bound of its own: how much larger its error is in the
+                            2-norm than that of the operator's sums, see profiler/engine/check.h */
     /* What is packed does not depend on batch size, height and padding above and below: it serves
      * any range of output rows (mop_op_rows). NULL: nothing is packed. */
     size_t (*packed_bytes)(const mop_op_inst *inst);

@@ -90,7 +90,7 @@ static mop_status write_network(const struct typed *o, const struct network *net
                    spec->text, mop_form_name(spec->form), net->seed); /* fits */
     (void)snprintf(seed, sizeof seed, "%ld", net->seed);
     (void)snprintf(batch, sizeof batch, "%ld", net->batch);
-    (void)snprintf(bound, sizeof bound, "%.6e", mop_network_bound(net->m.model->graph));
+    (void)snprintf(bound, sizeof bound, "%.6e", mop_network_bound(net->m.model->graph, NULL, NULL));
     return mop_onnx_export(net->m.fused, &desc, o->output, err);
 }
 

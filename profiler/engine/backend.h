@@ -96,6 +96,10 @@ typedef struct mop_backend {
      * else NULL. NULL: every kernel does. */
     mop_bound_fn *(*bound)(const mop_plan *plan, uint32_t node);
 
+    /* How much larger than that of the operator's own sums the error of node's kernel is in the
+     * 2-norm on independent values of zero mean, >= 1. NULL: 1 everywhere. */
+    double (*error_growth)(const mop_plan *plan, uint32_t node);
+
     /* One inference: in is NHWC as the graph's input, out receives the output node, NHWC, complete
      * when run returns. Allocates and prints nothing. profile may be NULL; a profiled run is slower
      * and never mixed with plain ones. MOP_ELOST is sticky: free everything and open again. */

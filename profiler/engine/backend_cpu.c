@@ -98,6 +98,12 @@ static mop_bound_fn *cpu_bound(const mop_plan *plan, uint32_t node)
     const mop_cpu_kernel *kernel = plan->steps[node].kernel;
     return kernel != NULL ? kernel->bound : NULL;
 }
+
+static double cpu_error_growth(const mop_plan *plan, uint32_t node)
+{
+    const mop_cpu_kernel *kernel = plan->steps[node].kernel;
+    return kernel != NULL && kernel->bound != NULL ? kernel->error_growth : 1;
+}
 static mop_status cpu_read(mop_plan *plan, uint32_t node, float *dst, size_t n, mop_err *err)
 {
     size_t elems;
@@ -129,6 +135,7 @@ const mop_backend mop_backend_cpu = {
     .plan_info = cpu_plan_info,
     .kernel_name = cpu_kernel_name,
     .bound = cpu_bound,
+    .error_growth = cpu_error_growth,
     .run = mop_cpu_run,
     .read = cpu_read,
     .rest = cpu_rest,

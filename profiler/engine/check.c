@@ -147,11 +147,14 @@ static double longest_sum(const mop_op_inst *inst)
     }
 }
 
-double mop_network_bound(const mop_graph *graph)
+double mop_network_bound(const mop_graph *graph, const mop_backend *backend, const mop_plan *plan)
 {
     double sum = 0;
-    for (uint32_t i = 1; i < graph->n_nodes; i++)
-        sum += sqrt(longest_sum(&graph->nodes[i].inst) + 2);
+    for (uint32_t i = 1; i < graph->n_nodes; i++) {
+        const bool says = backend != NULL && backend->error_growth != NULL;
+        sum += (says ? backend->error_growth(plan, i) : 1) *
+               sqrt(longest_sum(&graph->nodes[i].inst) + 2);
+    }
     return 8 * UNIT_ROUNDOFF * sum;
 }
 
@@ -288,7 +291,7 @@ mop_status mop_check_plan(const mop_backend *backend, mop_device *device, mop_pl
     float *timed = mop_calloc(n, sizeof *timed, err);
     float *kept = mop_calloc(n, sizeof *kept, err);
     mop_status st = timed && kept ? expect_elems(fused->graph, n, err) : MOP_ENOMEM;
-    *check = (mop_check){.end_bound = mop_network_bound(fused->graph)};
+    *check = (mop_check){.end_bound = mop_network_bound(fused->graph, backend, plan)};
     keeping.keep_all = true;
     if (st == MOP_OK)
         st = backend->run(plan, in, timed, NULL, err);

@@ -24,10 +24,18 @@ typedef struct mop_check {
 mop_status mop_reference_run(const mop_model *model, const float *in, double *out, size_t n,
                              mop_err *err);
 
-/* Relative 2-norm bound for a whole network in float32: 8 eps sum over operators of sqrt(k + 2),
- * with k its longest sum: independent roundings (Higham, Mary 2019) and layers that keep variance,
- * which the synthetic constants are drawn for. */
-double mop_network_bound(const mop_graph *graph);
+/* Relative 2-norm bound for a whole network in float32: 8 u sum over operators of g sqrt(k + 2),
+ * with u = 2^-24 and k its longest sum: independent roundings (Higham, Mary 2019) and layers that
+ * keep variance, which the synthetic constants are drawn for.
+ *
+ * g is 1 where a kernel adds up the operator's own sums. A Winograd kernel rounds the products of
+ * transformed values instead, which cancel on the way back, so its g is the ratio of the 2-norm
+ * that the products have without cancellation, sum over points p of A_ip^2 |B_p|^2 |G_p|^2 for
+ * independent inputs and weights of variance 1, to the 3 that the sum has along each direction:
+ * g^2 = (mean over i of sum over p of A_ip^2 |B_p|^2 |G_p|^2 / 3)^2 over both directions.
+ *
+ * plan, of graph on backend, says g; without a backend (NULL) it is 1 everywhere. */
+double mop_network_bound(const mop_graph *graph, const mop_backend *backend, const mop_plan *plan);
 
 /* Links 1 to 3 for `fused` = fuse(model) on device. reference is mop_reference_run's output of the
  * unfused model, n elements. MOP_ECHECK with the node, element and values if a link does not hold,

@@ -88,7 +88,7 @@ static void write_network(const mop_model *m, const char *name, const char *dir)
         fail_msg("%s: %s", name, err.msg);
     for (size_t i = 0; i < n_out; i++)
         output[i] = (float)reference[i];
-    (void)snprintf(bound, sizeof bound, "%.6e", mop_network_bound(g));
+    (void)snprintf(bound, sizeof bound, "%.6e", mop_network_bound(g, NULL, NULL));
     assert_true(snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path);
     assert_int_equal(mkdir(path, 0777), 0);
     assert_true(snprintf(path, sizeof path, "%s/%s/model.onnx", dir, name) < (int)sizeof path);
