@@ -1,11 +1,16 @@
 # moprof: `make help` lists the targets.
 CONFIG ?= release
+# CROSS=aarch64-linux-gnu- builds for that machine; its tests run under qemu ('make setup-cross').
+CROSS ?=
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(CROSS)gcc
 endif
+AR := $(CROSS)ar
 PREFIX ?= /usr/local
 DESTDIR ?=
-B := build/$(CONFIG)
+TARGET := $(CROSS:%-=%)
+B := build/$(CONFIG)$(if $(CROSS),-$(firstword $(subst -, ,$(CROSS))))
+PROGRAM := $(if $(CROSS),$(B)/moprof,moprof)
 
 # --- flags ---------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-qual -Wmissing-prototypes -Wvla
@@ -20,9 +25,21 @@ CFLAGS_coverage := -O0 -g --coverage
 CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_coverage := --coverage
-ALL_CFLAGS = $(BASE_CFLAGS) $(CFLAGS_$(CONFIG)) $(PKG_CFLAGS) $(CFLAGS)
+# The libraries of the other machine lie in a folder of their own: two of them cannot be installed
+# beside the native ones.
+ifneq ($(CROSS),)
+SYSROOT := build/sysroot-$(TARGET)
+SYSROOT_FLAGS := --sysroot=$(SYSROOT)
+PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) \
+    PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(TARGET)/pkgconfig:$(SYSROOT)/usr/share/pkgconfig pkg-config
+EMULATOR := qemu-$(firstword $(subst -, ,$(CROSS)))-static -L $(SYSROOT)
+else
+PKG_CONFIG := pkg-config
+endif
+ALL_CFLAGS = $(BASE_CFLAGS) $(SYSROOT_FLAGS) $(CFLAGS_$(CONFIG)) $(PKG_CFLAGS) $(CFLAGS)
 
-# CPU kernels are compiled once per instruction set from one source.
+# CPU kernels are compiled once per instruction set from one source; which there are for the
+# compiler's machine is said in kernels/cpu/isa.h, and here how each is compiled.
 # Sanitizer, debug and coverage builds keep their own optimisation: unrolled tiles under -O3 and
 # sanitizers take minutes to compile.
 KERNEL_CFLAGS_release := -O3
@@ -33,14 +50,19 @@ ISA_CFLAGS_scalar := -DMOP_ISA=scalar -DMOP_ISA_LEVEL=MOP_ISA_SCALAR -fno-tree-v
 ISA_CFLAGS_avx2 := -DMOP_ISA=avx2 -DMOP_ISA_LEVEL=MOP_ISA_AVX2 -mavx2 -mfma
 ISA_CFLAGS_avx512 := -DMOP_ISA=avx512 -DMOP_ISA_LEVEL=MOP_ISA_AVX512 \
     -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mprefer-vector-width=512
-ISAS := scalar avx2 avx512
+# scheduled before registers are given out, gcc's tiles need more than the 32 there are
+ISA_CFLAGS_neon := -DMOP_ISA=neon -DMOP_ISA_LEVEL=MOP_ISA_NEON -DMOP_NEON \
+    $(if $(findstring clang,$(CC)),,-fno-schedule-insns)
+ISAS := $(shell echo 'MOP_ISAS(MOP_NAME,)' | \
+    $(CC) -E -P -I. -include kernels/cpu/isa.h '-DMOP_NAME(ID,name,x)=@name' -x c - 2>/dev/null | \
+    grep -o '@ *[a-z0-9]*' | tr -d '@ ')
 
 # --- libraries, found by pkg-config ----------------------------------------------------------------
 PKGS := sqlite3 jansson popt libcpuinfo libprotobuf-c
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -lpthreadpool -lpthread -ldl -lm
-TEST_LIBS := $(shell pkg-config --libs cmocka 2>/dev/null)
-MISSING := $(strip $(foreach p,$(PKGS),$(shell pkg-config --exists $(p) 2>/dev/null || echo $(p))))
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lcsv -lpthreadpool -lpthread -ldl -lm
+TEST_LIBS := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null)
+MISSING := $(strip $(foreach p,$(PKGS),$(shell $(PKG_CONFIG) --exists $(p) 2>/dev/null || echo $(p))))
 PROTOC_C := $(shell command -v protoc-c 2>/dev/null)
 ONNX_INCLUDE ?= /usr/include
 ONNX_PROTO := $(ONNX_INCLUDE)/onnx/onnx.proto
@@ -78,12 +100,12 @@ EMBED_DEPS := $(EMBED_PLAIN) $(SPV) $(if $(WEB),reports/node_modules/.installed)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all setup test test-bins fuzz fuzz-bins bench bench-repeat bench-peers check-onnx lint format asan install uninstall clean help notes FORCE
+.PHONY: all setup setup-cross test test-bins fuzz fuzz-bins bench bench-repeat bench-peers check-onnx lint format asan install uninstall clean help notes FORCE
 
-all: notes moprof ## build ./moprof (the default)
+all: notes $(PROGRAM) ## build ./moprof (the default)
 
 notes:
-	@$(if $(strip $(MISSING)),echo "missing libraries: $(MISSING); run 'make setup'" >&2; exit 1,:)
+	@$(if $(strip $(MISSING)),echo "missing libraries: $(MISSING); run 'make setup$(if $(CROSS),-cross)'" >&2; exit 1,:)
 	@$(if $(GLSLC),:,echo "left out: Vulkan shaders, because there is no glslc (Debian package glslc); run 'make setup'" >&2)
 	@$(if $(NPM),:,echo "left out: charts of HTML reports, because there is no npm (Debian package npm)" >&2)
 
@@ -182,7 +204,7 @@ fuzz: ## libFuzzer with ASan and UBSan on everything that reads files and texts;
 
 test-bins: notes $(TEST_BIN) $(B)/moprof
 test: test-bins ## run every test; TESTS=glob picks some by path
-	@MOPROF=$(B)/moprof sh tests/run.sh $(B) '$(TESTS)'
+	@MOPROF=$(B)/moprof EMULATOR='$(EMULATOR)' sh tests/run.sh $(B) '$(TESTS)'
 
 asan: ## the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) CONFIG=asan test
@@ -234,8 +256,11 @@ format: ## reformat every source with clang-format
 setup: ## install every Debian package that the build, the tests and the reports need
 	sh tests/setup.sh
 
+setup-cross: ## what CROSS=aarch64-linux-gnu- needs: compiler, emulator, libraries of that machine
+	sh tests/setup.sh cross
+
 install: all ## install to $(DESTDIR)$(PREFIX)
-	install -D -m 755 moprof $(DESTDIR)$(PREFIX)/bin/moprof
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/moprof
 
 uninstall: ## remove what install wrote
 	rm -f $(DESTDIR)$(PREFIX)/bin/moprof

@@ -4,8 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
-static const char *const names[MOP_ISA_COUNT] = {
-    [MOP_ISA_SCALAR] = "scalar", [MOP_ISA_AVX2] = "avx2", [MOP_ISA_AVX512] = "avx512"};
+#define MOP_NAME(ID, name, x) [MOP_ISA_##ID] = #name,
+static const char *const names[MOP_ISA_COUNT] = {MOP_ISAS(MOP_NAME, )};
 
 #if defined(__x86_64__)
 /* Register state that the operating system saves and restores (Intel SDM vol. 1, section 13.3). */
@@ -32,6 +32,14 @@ unsigned mop_isa_detect(void)
     if ((mask & 1u << MOP_ISA_AVX2) != 0 && (state & zmm) == zmm && cpuinfo_has_x86_avx512f() &&
         cpuinfo_has_x86_avx512bw() && cpuinfo_has_x86_avx512vl() && cpuinfo_has_x86_avx512dq())
         mask |= 1u << MOP_ISA_AVX512;
+    return mask;
+}
+#elif defined(__aarch64__)
+unsigned mop_isa_detect(void)
+{
+    unsigned mask = 1u << MOP_ISA_SCALAR;
+    if (cpuinfo_initialize() && cpuinfo_has_arm_neon())
+        mask |= 1u << MOP_ISA_NEON;
     return mask;
 }
 #else

@@ -5,23 +5,27 @@
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/stream.h"
 
-#define MOP_KERNEL_ROW(name)                                                                       \
-    extern const mop_cpu_kernel mop_cpu_##name##_scalar, mop_cpu_##name##_avx2,                    \
-        mop_cpu_##name##_avx512;
+#define MOP_DECLARE(ID, isa, name) extern const mop_cpu_kernel mop_cpu_##name##_##isa;
+#define MOP_KERNEL_ROW(name)       MOP_ISAS(MOP_DECLARE, name)
 #include "kernels/cpu/kernels.def"
 #undef MOP_KERNEL_ROW
 
-extern const mop_peak_kernel mop_cpu_peak_scalar, mop_cpu_peak_avx2, mop_cpu_peak_avx512;
-extern const mop_stream_kernel mop_cpu_stream_scalar, mop_cpu_stream_avx2, mop_cpu_stream_avx512;
+#define MOP_DECLARE_LOOPS(ID, isa, x)                                                              \
+    extern const mop_peak_kernel mop_cpu_peak_##isa;                                               \
+    extern const mop_stream_kernel mop_cpu_stream_##isa;
+MOP_ISAS(MOP_DECLARE_LOOPS, )
 
-static const mop_cpu_kernel *const kernels[] = {
-#define MOP_KERNEL_ROW(name) &mop_cpu_##name##_scalar,
+enum {
+#define MOP_KERNEL_ROW(name) ROW_##name,
 #include "kernels/cpu/kernels.def"
 #undef MOP_KERNEL_ROW
-#define MOP_KERNEL_ROW(name) &mop_cpu_##name##_avx2,
-#include "kernels/cpu/kernels.def"
-#undef MOP_KERNEL_ROW
-#define MOP_KERNEL_ROW(name) &mop_cpu_##name##_avx512,
+    N_ROWS
+};
+
+/* Level by level. */
+static const mop_cpu_kernel *const kernels[MOP_ISA_COUNT * N_ROWS] = {
+#define MOP_ENTRY(ID, isa, name) [MOP_ISA_##ID * N_ROWS + ROW_##name] = &mop_cpu_##name##_##isa,
+#define MOP_KERNEL_ROW(name)     MOP_ISAS(MOP_ENTRY, name)
 #include "kernels/cpu/kernels.def"
 #undef MOP_KERNEL_ROW
 };
@@ -61,14 +65,14 @@ const mop_cpu_kernel *mop_cpu_kernel_choose(const mop_op_inst *inst,
 
 const mop_peak_kernel *mop_cpu_peak(mop_isa isa)
 {
-    static const mop_peak_kernel *const loops[MOP_ISA_COUNT] = {
-        &mop_cpu_peak_scalar, &mop_cpu_peak_avx2, &mop_cpu_peak_avx512};
+#define MOP_PEAK(ID, isa, x) [MOP_ISA_##ID] = &mop_cpu_peak_##isa,
+    static const mop_peak_kernel *const loops[MOP_ISA_COUNT] = {MOP_ISAS(MOP_PEAK, )};
     return loops[isa];
 }
 
 const mop_stream_kernel *mop_cpu_stream(mop_isa isa)
 {
-    static const mop_stream_kernel *const loops[MOP_ISA_COUNT] = {
-        &mop_cpu_stream_scalar, &mop_cpu_stream_avx2, &mop_cpu_stream_avx512};
+#define MOP_STREAM(ID, isa, x) [MOP_ISA_##ID] = &mop_cpu_stream_##isa,
+    static const mop_stream_kernel *const loops[MOP_ISA_COUNT] = {MOP_ISAS(MOP_STREAM, )};
     return loops[isa];
 }

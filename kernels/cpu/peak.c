@@ -14,6 +14,26 @@ enum { PEAK_VL64 = MOP_VL / 2 };
 typedef double vd __attribute__((vector_size(MOP_VL * 4)));
 #endif
 
+/* A multiply-add. That of NEON writes over its addend: a chain through a factor would be copied
+ * twice a round. */
+MOP_INLINE vf step(vf acc, vf x, vf y)
+{
+#if defined(MOP_NEON)
+    return (vf)vfmaq_f32((float32x4_t)acc, (float32x4_t)x, (float32x4_t)y);
+#else
+    return acc * x + y;
+#endif
+}
+
+MOP_INLINE vd step_f64(vd acc, vd x, vd y)
+{
+#if defined(MOP_NEON)
+    return (vd)vfmaq_f64((float64x2_t)acc, (float64x2_t)x, (float64x2_t)y);
+#else
+    return acc * x + y;
+#endif
+}
+
 /* Chains enough to hide the latency of an FMA (4 or 5 cycles) on two units. */
 static float run(int64_t rounds)
 {
@@ -24,8 +44,9 @@ static float run(int64_t rounds)
     for (int64_t r = 0; r < rounds; r++) {
 #pragma GCC unroll 12
         for (int i = 0; i < PEAK_CHAINS; i++) {
-            acc[i] = acc[i] * x + y;
-            __asm__("" : "+x"(acc[i])); /* keeps each multiply-add of each round */
+            acc[i] = step(acc[i], x, y);
+            __asm__(""
+                    : "+" MOP_VECTOR_REGISTER(acc[i])); /* keeps each multiply-add of each round */
         }
     }
 #pragma GCC unroll 12
@@ -52,8 +73,8 @@ MOP_INLINE vd vd_set1(double x)
 #define BEGIN(i)       vd acc##i = vd_set1(i);
 #define ADD_UP(i)      sum += acc##i;
 #define STEP(i)                                                                                    \
-    acc##i = acc##i * x + y;                                                                       \
-    __asm__("" : "+x"(acc##i));
+    acc##i = step_f64(acc##i, x, y);                                                               \
+    __asm__("" : "+" MOP_VECTOR_REGISTER(acc##i));
 
 /* The same in double precision. Chains have names, because gcc 12 keeps an array of them in memory
  * here, which costs three quarters of the rate. */

@@ -27,6 +27,11 @@
 #include <immintrin.h>
 #define MOP_VL   8
 #define MOP_AVX2 1
+#elif defined(MOP_NEON) /* given by the build: the scalar level of aarch64 has the intrinsics too  \
+                         */
+#include <arm_neon.h>
+#define MOP_VL   4
+#define MOP_WIDE 1
 #else
 #define MOP_VL 1
 #endif
@@ -38,6 +43,13 @@
 #define MOP_KERNEL_SYM(name) MOP_CAT(mop_cpu_, name, _, MOP_ISA)
 
 #define MOP_INLINE static inline __attribute__((always_inline, unused))
+
+/* The asm constraint of a register that holds a vf. */
+#if defined(__x86_64__)
+#define MOP_VECTOR_REGISTER "x"
+#else
+#define MOP_VECTOR_REGISTER "w"
+#endif
 
 #if MOP_VL == 1
 typedef float vf;
@@ -76,6 +88,8 @@ MOP_INLINE vf vf_set1(float x)
     return (vf)_mm512_set1_ps(x);
 #elif defined(MOP_AVX2)
     return (vf)_mm256_set1_ps(x);
+#elif defined(MOP_NEON)
+    return (vf)vdupq_n_f32(x);
 #elif MOP_VL == 1
     return x;
 #else
@@ -106,6 +120,12 @@ MOP_INLINE vf vf_load_n(const float *p, int n)
     return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p);
 #elif defined(MOP_AVX2)
     return (vf)_mm256_maskload_ps(p, vf_mask_(n));
+#elif defined(MOP_NEON)
+    float32x4_t v = vdupq_n_f32(0.0f);
+    if ((n & 2) == 0)
+        return (vf)vld1q_lane_f32(p, v, 0);
+    v = vcombine_f32(vld1_f32(p), vdup_n_f32(0.0f));
+    return (vf)((n & 1) != 0 ? vld1q_lane_f32(p + 2, v, 2) : v);
 #elif MOP_VL == 1
     (void)n;
     return *p;
@@ -136,6 +156,15 @@ MOP_INLINE void vf_store_n(float *p, vf v, int n)
     }
     if (n & 1)
         _mm_store_ss(p, x);
+#elif defined(MOP_NEON)
+    float32x2_t x = vget_low_f32((float32x4_t)v);
+    if ((n & 2) != 0) {
+        vst1_f32(p, x);
+        x = vget_high_f32((float32x4_t)v);
+        p += 2;
+    }
+    if ((n & 1) != 0)
+        vst1_lane_f32(p, x, 0);
 #elif MOP_VL == 1
     (void)n;
     *p = v;
@@ -168,6 +197,8 @@ MOP_INLINE vf vf_max(vf a, vf b)
     return (vf)_mm512_max_ps((__m512)a, (__m512)b);
 #elif defined(MOP_AVX2)
     return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(MOP_NEON) /* the one instruction would give NaN where either is */
+    return (vf)vbslq_f32(vcgtq_f32((float32x4_t)a, (float32x4_t)b), (float32x4_t)a, (float32x4_t)b);
 #elif MOP_VL == 1
     return a > b ? a : b;
 #else
@@ -183,6 +214,8 @@ MOP_INLINE vf vf_min(vf a, vf b)
     return (vf)_mm512_min_ps((__m512)a, (__m512)b);
 #elif defined(MOP_AVX2)
     return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(MOP_NEON)
+    return (vf)vbslq_f32(vcltq_f32((float32x4_t)a, (float32x4_t)b), (float32x4_t)a, (float32x4_t)b);
 #elif MOP_VL == 1
     return a < b ? a : b;
 #else

@@ -319,7 +319,7 @@ int mop_cmd_calibrate(int argc, const char **argv)
     const struct poptOption options[] = {
         {"db", '\0', POPT_ARG_STRING, &o.db, 0, "database (default moprof.db)", "FILE"},
         {"threads", 't', POPT_ARG_STRING, &o.threads, 0, "the most threads (default: all)", "N"},
-        {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "highest of scalar, avx2, avx512", "LEVEL"},
+        {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "highest of" MOP_ISA_WORDS, "LEVEL"},
         {"budget", '\0', POPT_ARG_STRING, &o.budget, 0, "time for all of it (default 15s)", "TIME"},
         {"format", 'f', POPT_ARG_STRING, &o.format, 0, "table, csv, json or md", "FORMAT"},
         {"output", 'o', POPT_ARG_STRING, &o.output, 0, "write to FILE instead of stdout", "FILE"},

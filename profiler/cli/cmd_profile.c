@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "db/table.h"
+#include "kernels/cpu/isa.h"
 #include "profiler/base/alloc.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/stats.h"
@@ -273,7 +274,7 @@ int mop_cmd_profile(int argc, const char **argv)
         {"backend", 'b', POPT_ARG_STRING, &o.backend, 0, "cpu (default) or vulkan", "ID"},
         {"threads", 't', POPT_ARG_STRING, &o.threads, 0, "threads (default 1)", "N"},
         {"device", '\0', POPT_ARG_STRING, &o.device, 0, "index, part of a name or uuid", "DEVICE"},
-        {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "CPU: highest of scalar, avx2, avx512", "LEVEL"},
+        {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "CPU: highest of" MOP_ISA_WORDS, "LEVEL"},
         {"fuse", '\0', POPT_ARG_STRING, &o.fuse, 0, MOP_CLI_FUSE_HELP, "SET"},
         {"winograd", '\0', POPT_ARG_STRING, &o.winograd, 0, MOP_CLI_WINOGRAD_HELP, "HOW"},
         {"runs", 'n', POPT_ARG_STRING, &o.runs, 0, "plain and profiled runs each (default 30)",

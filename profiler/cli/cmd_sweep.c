@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernels/cpu/isa.h"
 #include "profiler/base/alloc.h"
 #include "profiler/base/build.h"
 #include "profiler/cli/cli.h"
@@ -266,7 +267,7 @@ int mop_cmd_sweep(int argc, const char **argv)
         {"budget", '\0', POPT_ARG_STRING, &t.budget, 0, "time for the whole sweep (default 8m)",
          "TIME"},
         {"device", '\0', POPT_ARG_STRING, &t.device, 0, "index, part of a name or uuid", "DEVICE"},
-        {"isa", '\0', POPT_ARG_STRING, &t.isa, 0, "CPU: highest of scalar, avx2, avx512", "LEVEL"},
+        {"isa", '\0', POPT_ARG_STRING, &t.isa, 0, "CPU: highest of" MOP_ISA_WORDS, "LEVEL"},
         {"fuse", '\0', POPT_ARG_STRING, &t.fuse, 0,
          "none, all (default), unions of bn, act, add, se, dwpw by +", "LIST"},
         {"winograd", '\0', POPT_ARG_STRING, &t.winograd, 0,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "db/table.h"
+#include "kernels/cpu/isa.h"
 #include "profiler/base/alloc.h"
 #include "profiler/cli/cli.h"
 #include "profiler/engine/job.h"
@@ -258,7 +259,7 @@ int mop_cmd_verify(int argc, const char **argv)
          "LIST"},
         {"threads", 't', POPT_ARG_STRING, &o.threads, 0, "threads (default 1)", "N"},
         {"device", '\0', POPT_ARG_STRING, &o.device, 0, "index, part of a name or uuid", "DEVICE"},
-        {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "CPU: highest of scalar, avx2, avx512", "LEVEL"},
+        {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "CPU: highest of" MOP_ISA_WORDS, "LEVEL"},
         {"fuse", '\0', POPT_ARG_STRING, &o.fuse, 0, MOP_CLI_FUSE_HELP, "SET"},
         {"winograd", '\0', POPT_ARG_STRING, &o.winograd, 0, MOP_CLI_WINOGRAD_HELP, "HOW"},
         {"seed", '\0', POPT_ARG_STRING, &o.seed, 0, "of constants and input (default 1)", "N"},

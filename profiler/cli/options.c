@@ -283,7 +283,7 @@ mop_status mop_cli_isa_mask(const char *text, unsigned *mask, mop_err *err)
         for (int i = 0; i < MOP_ISA_COUNT; i++)
             names[i] = mop_isa_name((mop_isa)i);
         near = mop_nearest(text, names, MOP_ISA_COUNT);
-        return mop_fail(err, MOP_EINVAL, "--isa takes scalar, avx2 or avx512, not '%s'%s%s", text,
+        return mop_fail(err, MOP_EINVAL, "--isa takes one of" MOP_ISA_WORDS ", not '%s'%s%s", text,
                         near != NULL ? "; the nearest is " : "", near != NULL ? near : "");
     }
     *mask = (2u << isa) - 1u;

@@ -3,48 +3,20 @@
 #include <pthreadpool.h>
 #include <sched.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
+#include "profiler/base/denormals.h"
 #include "profiler/engine/cpu_plan.h"
-
-#if defined(__x86_64__)
-/* Denormals as zero, in and out: a layer whose activations fade must not slow down a hundredfold.
- */
-static unsigned flush_denormals(void)
-{
-    const unsigned before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040u); /* FTZ, DAZ */
-    return before;
-}
-
-static void restore_denormals(unsigned before)
-{
-    _mm_setcsr((before & 0x8040u) | (_mm_getcsr() & ~0x8040u));
-}
-#else
-static unsigned flush_denormals(void)
-{
-    return 0;
-}
-
-static void restore_denormals(unsigned before)
-{
-    (void)before;
-}
-#endif
 
 /* What a run changes about the calling thread, to be undone. */
 typedef struct caller_state {
-    unsigned denormals;
+    unsigned denormals; /* a layer whose activations fade must not slow down a hundredfold */
     bool is_pinned;
     cpu_set_t cpus;
 } caller_state;
 
 static caller_state enter(const mop_device *device)
 {
-    caller_state s = {.denormals = flush_denormals()};
+    caller_state s = {.denormals = mop_denormals_flush()};
     s.is_pinned = mop_cpu_pool_enter(&device->pool, &s.cpus);
     return s;
 }
@@ -53,7 +25,7 @@ static void leave(const caller_state *s)
 {
     if (s->is_pinned)
         mop_cpu_pool_leave(&s->cpus);
-    restore_denormals(s->denormals);
+    mop_denormals_restore(s->denormals);
 }
 
 float *mop_cpu_output(const mop_plan *plan, uint32_t node)

@@ -10,12 +10,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 #include "db/record.h"
 #include "profiler/base/alloc.h"
+#include "profiler/base/denormals.h"
 #include "profiler/base/stats.h"
 #include "profiler/engine/cpu_info.h"
 #include "profiler/measure/doctor_internal.h"
@@ -145,9 +143,7 @@ void mop_doctor_world_real(mop_doctor_world *world, const mop_canary *canary)
                                 .wait = wait_real};
     if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         world->memlock_bytes = (int64_t)limit.rlim_cur;
-#if defined(__x86_64__)
-    world->flushes_denormals = (_mm_getcsr() & 0x8040u) != 0; /* FTZ, DAZ */
-#endif
+    world->flushes_denormals = mop_denormals_are_flushed();
 }
 
 /* Canaries over half of the look, so that a neighbour who works now and then is met. */

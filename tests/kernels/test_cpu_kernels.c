@@ -145,7 +145,7 @@ static void every_kernel_agrees_with_the_reference_within_its_bound(void **state
             try_kernel(kernels[k], mop_isa_name(kernels[k]->isa), seed);
 }
 
-static void tiles_of_avx512_are_right_without_their_hardware(void **state)
+static void tiles_of_32_registers_are_right_without_their_hardware(void **state)
 {
     (void)state;
     try_kernel(&mop_cpu_conv_gemm_wide, "emulated", seed_of_run());
@@ -201,17 +201,13 @@ static void level_runs_here(mop_isa isa)
     }
 }
 
-static void avx2_kernels_were_run(void **state)
-{
-    (void)state;
-    level_runs_here(MOP_ISA_AVX2);
-}
-
-static void avx512_kernels_were_run(void **state)
-{
-    (void)state;
-    level_runs_here(MOP_ISA_AVX512);
-}
+#define MOP_WERE_RUN(ID, name, x)                                                                  \
+    static void name##_kernels_were_run(void **state)                                              \
+    {                                                                                              \
+        (void)state;                                                                               \
+        level_runs_here(MOP_ISA_##ID);                                                             \
+    }
+MOP_ISAS(MOP_WERE_RUN, )
 
 static void kernels_of_a_level_come_after_those_of_lower_levels(void **state)
 {
@@ -333,10 +329,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(activations_pass_nan),
         cmocka_unit_test(a_nan_comes_out_where_the_reference_has_one),
         cmocka_unit_test(every_kernel_agrees_with_the_reference_within_its_bound),
-        cmocka_unit_test(tiles_of_avx512_are_right_without_their_hardware),
-        cmocka_unit_test(avx2_kernels_were_run),
-        cmocka_unit_test(avx512_kernels_were_run),
-    };
+        cmocka_unit_test(tiles_of_32_registers_are_right_without_their_hardware),
+#define MOP_WERE_RUN_TEST(ID, name, x) cmocka_unit_test(name##_kernels_were_run),
+        MOP_ISAS(MOP_WERE_RUN_TEST, )};
     if (argc > 1 && strcmp(argv[1], "--bench") == 0)
         return mop_kernel_bench(argc > 2 ? argv[2] : NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
