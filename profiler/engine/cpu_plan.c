@@ -7,9 +7,11 @@
 #include "profiler/engine/cpu_plan.h"
 #include "variants/passes.h"
 
-/* Below this many operations a layer takes a few microseconds, and waking a second thread (1 to 2
- * us) is not worth it. */
-enum { MIN_PARALLEL_OPS = 400000 };
+/* A layer that takes less is not worth waking a second thread (1 to 2 us). What it takes is
+ * estimated at half of what one core of Zen 3 does: 25 multiply-adds, and 20 bytes from L2 or L3,
+ * in a ns. The bytes count because a squeeze-excite gate of few operations streams its weights (960
+ * -> 240: 44 us on one thread, 26 on two) and a scale finds half of its input in the other core. */
+enum { MIN_PARALLEL_NS = 8000, MACS_PER_NS = 25, BYTES_PER_NS = 20 };
 
 /* *total += bytes rounded up to MOP_ALIGN, *offset = what it was; false on overflow. */
 static bool reserve(size_t *total, size_t bytes, size_t *offset)
@@ -113,11 +115,11 @@ static void name_steps(mop_plan *plan)
     }
 }
 
-static int64_t operations(const mop_op_inst *inst)
+static int64_t estimated_ns(const mop_op_inst *inst)
 {
     mop_cost cost;
     mop_op_cost(inst, &cost);
-    return cost.macs + cost.elementwise;
+    return cost.macs / MACS_PER_NS + (cost.bytes_read + cost.bytes_written) / BYTES_PER_NS;
 }
 
 /* How many ranges each step's units are cut into. */
@@ -125,10 +127,10 @@ static void cut_steps(mop_plan *plan)
 {
     for (uint32_t i = 1; i < plan->graph->n_nodes; i++) {
         mop_cpu_step *s = &plan->steps[i];
-        int64_t ops = operations(&plan->graph->nodes[i].inst);
+        int64_t ns = estimated_ns(&plan->graph->nodes[i].inst);
         if (s->group != NULL)
-            ops += operations(&plan->graph->nodes[s->group->producer].inst);
-        s->ranges = ops >= MIN_PARALLEL_OPS ? (size_t)plan->device->info.threads : 1;
+            ns += estimated_ns(&plan->graph->nodes[s->group->producer].inst);
+        s->ranges = ns >= MIN_PARALLEL_NS ? (size_t)plan->device->info.threads : 1;
         if ((int64_t)s->ranges > s->units)
             s->ranges = (size_t)s->units;
     }
