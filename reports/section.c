@@ -13,6 +13,8 @@ mop_status mop_section_sql(const char *id, mop_str *sql, mop_err *err)
     if (strstr(own, "FROM results") != NULL || strstr(own, "FROM everything") != NULL)
         mop_str_add(sql, mop_page_file("reports/common.sql"));
     mop_str_add(sql, own);
+    if (strstr(own, "pair AS (") != NULL)
+        mop_str_add(sql, mop_page_file("reports/ratios.sql"));
     return mop_str_status(sql, err);
 }
 

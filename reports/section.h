@@ -23,7 +23,8 @@ typedef struct mop_section {
                         mop_page *, mop_err *);
 } mop_section;
 
-/* reports/common.sql and reports/<id>.sql together, as mop_db_query() takes them. MOP_ENOMEM. */
+/* reports/common.sql and reports/<id>.sql together, and reports/ratios.sql where that lists pairs,
+ * as mop_db_query() takes them. MOP_ENOMEM. */
 mop_status mop_section_sql(const char *id, mop_str *sql, mop_err *err);
 
 /* The cell of a row by the name of its column; NULL where there is no such column. */
@@ -51,8 +52,8 @@ mop_status mop_section_environment(const mop_section *s, mop_db *db, const mop_r
                                    mop_page *page, mop_err *err);
 mop_status mop_section_rho(const mop_section *s, mop_db *db, const mop_report_options *o,
                            mop_page *page, mop_err *err);
-mop_status mop_section_ablation(const mop_section *s, mop_db *db, const mop_report_options *o,
-                                mop_page *page, mop_err *err);
+mop_status mop_section_ratios(const mop_section *s, mop_db *db, const mop_report_options *o,
+                              mop_page *page, mop_err *err);
 mop_status mop_section_layers(const mop_section *s, mop_db *db, const mop_report_options *o,
                               mop_page *page, mop_err *err);
 

@@ -122,6 +122,7 @@ static void both_formats_have_every_section_and_its_sql(void **state)
     char path[128];
     synthesize("full.db", &full, path);
     assert_int_equal(mop_synthetic_other_engine(path, NULL), MOP_OK);
+    assert_int_equal(mop_synthetic_settings(path, NULL), MOP_OK);
     char *html = render(path, "full.html", NULL), *md = render(path, "full.md", NULL);
     for (size_t i = 0; i < n; i++) {
         char heading[96];
@@ -196,8 +197,7 @@ static void charts_are_embedded_or_said_to_be_missing(void **state)
         /* 2 settings x MACs, params, rho, ablation, layers; 1 roofline */
         assert_int_equal(count(html, "<figure class=\"chart\""), 2 * 5 + 1);
     } else {
-        printf(
-            "skip: the chart libraries are not in this build; their absence is checked instead\n");
+        printf("skip: the chart libraries are not in this build; that is checked instead\n");
         assert_has(html, "Install npm");
         assert_has(html, "<details open>");
     }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sqlite3.h>
+
 #include "db/import.h"
 #include "db/store.h"
 #include "profiler/base/rng.h"
@@ -301,5 +303,33 @@ mop_status mop_synthetic_other_engine(const char *path, mop_err *err)
     (void)fclose(f); /* an import of a file cut short fails */
     mop_status status = mop_import(files, 1, path, &generic, &result, err);
     (void)remove(file);
+    return status;
+}
+
+/* A multiple of 4 is divided without a rest. */
+#define COPY(by, setting, factor)                                                                  \
+    "CREATE TEMP TABLE m AS SELECT * FROM measurement WHERE id < 1000;"                            \
+    "UPDATE m SET id = id + " by ", " setting ";"                                                  \
+    "INSERT INTO measurement SELECT * FROM m; DROP TABLE m;"                                       \
+    "CREATE TEMP TABLE s AS SELECT * FROM sample WHERE measurement_id IN "                         \
+    "(SELECT id FROM measurement WHERE id < 1000 AND state <> 'failed');"                          \
+    "UPDATE s SET measurement_id = measurement_id + " by ", wall_ns = wall_ns * " factor ";"       \
+    "INSERT INTO sample SELECT * FROM s; DROP TABLE s;"                                            \
+    "CREATE TEMP TABLE t AS SELECT * FROM stat WHERE measurement_id < 1000;"                       \
+    "UPDATE t SET measurement_id = measurement_id + " by ", median_ns = median_ns * 1.0 * " factor \
+    "; INSERT INTO stat SELECT * FROM t; DROP TABLE t;"
+
+mop_status mop_synthetic_settings(const char *path, mop_err *err)
+{
+    static const char sql[] =
+        "UPDATE sample SET wall_ns = wall_ns / 4 * 4;" COPY("1000", "fuse = 'none'", "5 / 4")
+            COPY("2000", "winograd = 'off'", "6 / 4");
+    sqlite3 *db = NULL;
+    int rc = sqlite3_open(path, &db);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+    mop_status status =
+        rc == SQLITE_OK ? MOP_OK : mop_fail(err, MOP_EFAIL, "%s: %s", path, sqlite3_errmsg(db));
+    (void)sqlite3_close(db); /* what was wrong is told */
     return status;
 }
