@@ -15,7 +15,7 @@
 #include "tests/support/onnx_nets.h"
 #include "tests/support/op_cases.h"
 
-enum { INSTANCES = 8, SEED = 1 };
+enum { INSTANCES = 24, SEED = 1 };
 
 static bool is_vector_of(mop_shape s, mop_shape x)
 {
