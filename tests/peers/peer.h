@@ -39,6 +39,10 @@ typedef struct mop_peer {
     /* The output of the last run as moprof's graph has it. */
     mop_status (*output)(mop_peer_net *net, float *out, size_t n, mop_err *err);
 
+    /* How far the output may be off, relative 2-norm, by what the kernels in use say; NULL: they
+     * add up the sums as they are written. */
+    double (*bound)(const mop_peer_net *net);
+
     /* The process that computes; NULL: this one. */
     pid_t (*process)(const mop_peer_net *net);
 } mop_peer;

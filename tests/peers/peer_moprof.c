@@ -83,6 +83,11 @@ static mop_status moprof_output(mop_peer_net *net, float *out, size_t n, mop_err
     return MOP_OK;
 }
 
+static double moprof_bound(const mop_peer_net *net)
+{
+    return mop_network_bound(net->subject->fused->graph, net->backend, net->plan);
+}
+
 static mop_status moprof_version(char *text, size_t size, mop_err *err)
 {
     (void)err;
@@ -106,6 +111,7 @@ const mop_peer mop_peer_moprof = {
     .close = moprof_close,
     .run = moprof_run,
     .output = moprof_output,
+    .bound = moprof_bound,
 };
 
 const mop_peer mop_peer_scalar = {
@@ -117,4 +123,5 @@ const mop_peer mop_peer_scalar = {
     .close = moprof_close,
     .run = moprof_run,
     .output = moprof_output,
+    .bound = moprof_bound,
 };

@@ -74,17 +74,24 @@ mop_status mop_results_long(const mop_result *r, size_t n, mop_table *out, mop_e
     return status;
 }
 
-/* The engine with the smallest ratio to the first one, whose own is 1. */
+/* The engine with the smallest ratio to the first one, whose own is 1; "even" where the interval of
+ * a ratio does not tell it from the first. */
 static const char *fastest(const mop_result *r)
 {
     const char *name = r->engines[0].name;
     double least = 1;
-    for (size_t k = 1; k < r->n_engines; k++)
-        if (r->engines[k].why[0] == '\0' && r->engines[k].ratio.est < least) {
-            least = r->engines[k].ratio.est;
-            name = r->engines[k].name;
+    bool is_even = false;
+    for (size_t k = 1; k < r->n_engines; k++) {
+        const mop_result_engine *e = &r->engines[k];
+        if (e->why[0] != '\0')
+            continue;
+        is_even = is_even || !(e->ratio.lo > 1 || e->ratio.hi < 1);
+        if (e->ratio.hi < 1 && e->ratio.est < least) {
+            least = e->ratio.est;
+            name = e->name;
         }
-    return name;
+    }
+    return least < 1 || !is_even ? name : "even";
 }
 
 static mop_status put_engine(mop_cell *cell, const mop_result *r, size_t k, mop_err *err)
