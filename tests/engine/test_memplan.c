@@ -11,6 +11,8 @@
 #include "profiler/base/alloc.h"
 #include "profiler/base/rng.h"
 #include "profiler/engine/memplan.h"
+#include "variants/passes.h"
+#include "variants/variant.h"
 
 enum { MAX_NODES = 40 };
 
@@ -139,11 +141,64 @@ static void sizes_beyond_the_address_space_are_refused(void **state)
     mop_graph_free(g);
 }
 
+/* What the outputs of g's nodes take, in an arena and at the step that needs most. */
+static void hold_arena(const mop_graph *g, const char *what)
+{
+    mop_memspan *spans = mop_calloc(g->n_nodes, sizeof *spans, NULL);
+    mop_memplan p;
+    assert_non_null(spans);
+    mop_memplan_lifetimes(g, false, spans);
+    for (uint32_t i = 1; i < g->n_nodes; i++)
+        spans[i].bytes = (size_t)mop_shape_elems(g->nodes[i].inst.out) * sizeof(float);
+    assert_int_equal(mop_memplan_init(&p, spans, g->n_nodes, NULL), MOP_OK);
+    assert_true(p.live_bytes > 0 && p.bytes >= p.live_bytes);
+    if (p.bytes > p.live_bytes)
+        printf("%s: arena %zu bytes, %.3f of the largest live set\n", what, p.bytes,
+               (double)p.bytes / (double)p.live_bytes);
+    if ((double)p.bytes > 1.1 * (double)p.live_bytes)
+        fail_msg("%s: arena %zu, largest live set %zu", what, p.bytes, p.live_bytes);
+    mop_memplan_release(&p);
+    free(spans);
+}
+
+static void arenas_are_within_a_tenth_of_the_largest_live_set(void **state)
+{
+    const char *text;
+    (void)state;
+    for (size_t i = 0; (text = mop_variant_at(i)) != NULL; i++) {
+        mop_spec spec;
+        mop_graph *g = NULL;
+        mop_model *m = NULL, *fused = NULL;
+        assert_int_equal(mop_spec_parse(text, &spec, NULL), MOP_OK);
+        assert_int_equal(mop_variant_graph(&spec, 1, &g, NULL), MOP_OK);
+        assert_int_equal(mop_model_create(g, &m, NULL), MOP_OK);
+        assert_int_equal(mop_pass_fuse(m, MOP_FUSE_ALL, &fused, NULL), MOP_OK);
+        hold_arena(m->graph, text);
+        hold_arena(fused->graph, text);
+        mop_model_free(m);
+        mop_model_free(fused);
+    }
+}
+
+static void the_largest_live_set_is_that_of_one_step(void **state)
+{
+    const mop_memspan spans[] = {{0, 1, 100}, {1, 3, 640}, {2, 2, 64}, {3, 4, 0}, {4, 4, 700}};
+    mop_memplan p;
+    (void)state;
+    assert_int_equal(mop_memplan_init(&p, spans, 5, NULL), MOP_OK);
+    assert_int_equal(p.live_bytes, 128 + 640); /* in whole lines; the others never meet */
+    assert_int_equal(p.bytes, p.live_bytes);
+    assert_true(p.offset[3] == SIZE_MAX && p.offset[4] != SIZE_MAX);
+    mop_memplan_release(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nodes_that_live_together_never_overlap),
         cmocka_unit_test(a_chain_needs_its_two_largest_neighbours),
+        cmocka_unit_test(arenas_are_within_a_tenth_of_the_largest_live_set),
+        cmocka_unit_test(the_largest_live_set_is_that_of_one_step),
         cmocka_unit_test(sizes_beyond_the_address_space_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
