@@ -9,7 +9,8 @@
  * block are cut in tiles of nearly equal height for the same reason: 49 pixels are 4 x 6 + 5 x 5.
  *
  * Order: blocks of rows x panels; a panel of weights stays in L1 while the block's rows, from L2,
- * pass under it. Bias is what the sums start from; residual and clamp are applied before the store.
+ * pass under it and, where the weights are too many for L2, the next panel is drawn into it. Bias
+ * is what the sums start from; residual and clamp are applied before the store.
  *
  * Two ways to see the taps: (ky, kx) each with the group's channels, or, for few input channels
  * (stems), (ky) with kw * cin consecutive values of the image row; pixels whose row reaches over
@@ -28,7 +29,13 @@ enum { GEMM_ROWS_1 = 8, GEMM_ROWS_2 = 6, GEMM_ROWS_3 = 4, GEMM_BLOCK = 96, GEMM_
 enum { GEMM_ROWS_1 = 4, GEMM_ROWS_2 = 4, GEMM_ROWS_3 = 3, GEMM_BLOCK = 32, GEMM_UNROLL = 4 };
 #endif
 
-enum { GEMM_PANEL = 2 * MOP_VL, GEMM_ROW_TAP_CHANNELS = 16 };
+enum {
+    GEMM_PANEL = 2 * MOP_VL,
+    GEMM_ROW_TAP_CHANNELS = 16,
+    GEMM_STRETCH = 64,    /* products between two fetches */
+    GEMM_LINE = 64,       /* bytes of a cache line */
+    GEMM_FAR = 256 * 1024 /* more bytes of weights than this come from beyond L2 */
+};
 
 /* What the shapes decide. */
 typedef struct gemm_geometry {
@@ -74,6 +81,8 @@ typedef struct gemm_tiles_job {
     int64_t block_rows;
     int32_t taps, depth;
     const float *panel;
+    uintptr_t fetch;       /* weights to come, drawn into L2 meanwhile: */
+    int32_t fetches;       /* so many lines for each stretch of a tile */
     const float *residual; /* NULL: none; as out */
     float *out;            /* first row, first channel of the panel */
     size_t ld;             /* floats from row to row of out and residual */
@@ -125,6 +134,7 @@ MOP_INLINE void tiles_run(const gemm_tiles_job *by_pointer, const int height, co
     const float *const *rows = t.rows;
     const float *residual = t.residual;
     float *out = t.out;
+    uintptr_t fetch = t.fetch;
     for (int64_t i = 0; i < t.count; i++, rows += height, out += (size_t)height * t.ld) {
         vf acc[GEMM_ROWS_1][3];
         const float *w = t.panel;
@@ -142,9 +152,15 @@ MOP_INLINE void tiles_run(const gemm_tiles_job *by_pointer, const int height, co
 #pragma GCC unroll 16
             for (int r = 0; r < height; r++)
                 a[r] = rows[tap * t.block_rows + r];
+            for (ptrdiff_t k = 0; k < t.depth;) {
+                const ptrdiff_t end =
+                    t.fetches > 0 && t.depth - k > GEMM_STRETCH ? k + GEMM_STRETCH : t.depth;
+                for (int32_t f = 0; f < t.fetches; f++, fetch += GEMM_LINE)
+                    __builtin_prefetch((const void *)fetch, 0, 2);
 #pragma GCC unroll GEMM_UNROLL
-            for (ptrdiff_t k = 0; k < t.depth; k++, w += vectors * MOP_VL)
-                tile_step(acc, a, k, w, height, vectors);
+                for (; k < end; k++, w += vectors * MOP_VL)
+                    tile_step(acc, a, k, w, height, vectors);
+            }
         }
         if (residual != NULL) {
 #pragma GCC unroll 16
@@ -323,6 +339,18 @@ static void table_fill(const mop_args *args, const gemm_geometry *g, const gemm_
     }
 }
 
+/* Lines of the next panel that each stretch of a tile draws into L2, so that weights which lie
+ * farther away stream in at the pace of the arithmetic and not during the first tile of their
+ * panel. */
+static int32_t fetches_of(const gemm_geometry *g, int64_t tiles, int32_t vectors)
+{
+    const int64_t stretches = tiles * g->taps * ((g->depth + GEMM_STRETCH - 1) / GEMM_STRETCH);
+    const int64_t bytes = (int64_t)g->taps * g->depth * vectors * MOP_VL * (int64_t)sizeof(float);
+    if (g->group_floats * sizeof(float) <= GEMM_FAR)
+        return 0;
+    return (int32_t)((bytes / GEMM_LINE + stretches - 1) / stretches);
+}
+
 /* --- the kernel -------------------------------------------------------------------------- */
 
 static void panel_run(const mop_args *args, const gemm_geometry *g, const gemm_block *b,
@@ -352,12 +380,17 @@ static void panel_run(const mop_args *args, const gemm_geometry *g, const gemm_b
     t.rows = b->table;
     t.out = args->out + at;
     t.residual = params->has_residual ? args->in[1] + at : NULL;
+    t.fetches = fetches_of(g, tiles, vectors);
+    t.fetch =
+        (uintptr_t)(t.panel + (size_t)vectors * MOP_VL * ((size_t)g->taps * (size_t)g->depth + 1));
     t.count = higher;
     if (higher > 0)
         by_height[low](&t);
     t.rows += higher * (low + 1);
     t.out += (size_t)(higher * (low + 1)) * ld;
     t.residual = t.residual != NULL ? t.residual + (size_t)(higher * (low + 1)) * ld : NULL;
+    t.fetch += (uintptr_t)(higher * g->taps * ((g->depth + GEMM_STRETCH - 1) / GEMM_STRETCH) *
+                           t.fetches * GEMM_LINE);
     t.count = tiles - higher;
     by_height[low - 1](&t);
     if (epilogue.span != MOP_ACT_NONE)
