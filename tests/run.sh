@@ -9,6 +9,9 @@ log=$(mktemp)
 # leaks inside the Vulkan driver; read by sanitizer builds only
 LSAN_OPTIONS="suppressions=$(cd "$(dirname "$0")" && pwd)/lsan.supp:print_suppressions=0"
 export LSAN_OPTIONS
+# kernels as shipped, whatever this machine was tuned to
+MOPROF_TUNE=
+export MOPROF_TUNE
 trap 'rm -f "$log"' EXIT
 # why the emulator does not run a test program; nothing if it does
 not_emulated() {

@@ -276,7 +276,7 @@ static void bound(const mop_ref_args *args)
 static double wino_cycles(const mop_op_inst *inst, int m)
 {
     static const double transforms[4][2] = {{0, 0}, {58, 41}, {165, 100}, {370, 275}};
-    static const double clearly[4] = {1, 1.03, 1.06, 1.12};
+    static const double clearly[4] = {1, 1.03, 1.06, 1.2};
     const double cin = inst->in[0].c;
     const double cout = ((inst->out.c - 1) / WINO_PANEL + 1) * (double)WINO_PANEL;
     const double side = m == 0 ? 1 : m;

@@ -78,7 +78,14 @@ const char *mop_cli_switches_name(const mop_plan_desc *desc, char out[MOP_CLI_SW
  */
 mop_status mop_cli_backends(const char *text, mop_strlist *ids, mop_err *err);
 
-/* Opens `choice` of back end `id`. */
+/* The file of measured kernel choices: $MOPROF_TUNE, else tune-cpu.json in $XDG_CACHE_HOME/moprof
+ * or
+ * ~/.cache/moprof. NULL where the variable is empty or there is no such place. */
+const char *mop_cli_tune_path(void);
+/* The same for a device to open: NULL with a note where the file cannot be read. */
+const char *mop_cli_tuning(void);
+
+/* Opens `choice` of back end `id`, with the tuning of mop_cli_tuning(). */
 mop_status mop_cli_open(const char *id, const mop_device_choice *choice,
                         const mop_backend **backend, mop_device **device, mop_err *err);
 

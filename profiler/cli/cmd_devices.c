@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "db/table.h"
 #include "profiler/cli/cli.h"
@@ -50,6 +51,7 @@ int mop_cmd_devices(int argc, const char **argv)
     mop_table t = {0};
     mop_err err = {0};
     const mop_backend *backend;
+    const char *path;
     int code = mop_cli_parse(&desc, argc, argv, &args);
     if (code < 0) {
         mop_status status = mop_table_start(&t, cols, sizeof cols / sizeof cols[0], &err);
@@ -57,6 +59,9 @@ int mop_cmd_devices(int argc, const char **argv)
             status = add_devices(&t, backend, &err);
         if (status == MOP_OK)
             status = mop_cli_write_table(&t, format, output, &err);
+        path = mop_cli_tuning();
+        if (status == MOP_OK && path != NULL && access(path, F_OK) == 0)
+            mop_cli_note("kernels of the processor may be chosen by %s (moprof tune)", path);
         code = status == MOP_OK ? MOP_EXIT_DONE : mop_cli_fail(&err);
     }
     mop_table_release(&t);

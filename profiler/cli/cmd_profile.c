@@ -213,7 +213,8 @@ static mop_status profile_on(const struct typed *o, const struct manner *how,
     if (status == MOP_OK)
         status = mop_cli_write_table(&table, o->format, o->output, err);
     if (status == MOP_OK) {
-        fprintf(stderr, "%s%s: ", m->spec.text, mop_cli_switches_name(&how->desc, switches));
+        fprintf(stderr, "%s%s on %s: ", m->spec.text, mop_cli_switches_name(&how->desc, switches),
+                info.driver);
         summary(m, plan, backend, &t, &check, &limits);
     }
     mop_table_release(&table);

@@ -190,6 +190,7 @@ static mop_status understand(const struct typed *t, struct understood *u, mop_er
         status = take_manner(t, u, err);
     if (status != MOP_OK)
         return status;
+    u->o.tuning = mop_cli_tuning();
     u->o.specs = (void *)u->specs.items;
     u->o.n_specs = u->specs.n;
     u->o.backends = (void *)u->backends.items;

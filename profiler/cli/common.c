@@ -1,9 +1,11 @@
 /* What several commands do: open a device, take one spec, write a table or text where asked. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "profiler/base/outfile.h"
 #include "profiler/cli/cli.h"
+#include "profiler/engine/tune.h"
 #include "variants/passes.h"
 #include "variants/variant.h"
 
@@ -50,11 +52,42 @@ const char *mop_cli_switches_name(const mop_plan_desc *desc, char out[MOP_CLI_SW
     return out;
 }
 
+const char *mop_cli_tune_path(void)
+{
+    static char path[4096];
+    const char *named = getenv("MOPROF_TUNE"), *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    if (named != NULL)
+        return *named != '\0' ? named : NULL;
+    if (cache != NULL && *cache != '\0')
+        (void)snprintf(path, sizeof path, "%s/moprof/tune-cpu.json", cache);
+    else if (home != NULL && *home != '\0')
+        (void)snprintf(path, sizeof path, "%s/.cache/moprof/tune-cpu.json", home);
+    else
+        return NULL;
+    return path;
+}
+
+const char *mop_cli_tuning(void)
+{
+    const char *path = mop_cli_tune_path();
+    mop_tune tune = {0};
+    mop_err err = {0};
+    if (path != NULL && mop_tune_read(path, &tune, &err) != MOP_OK) {
+        mop_cli_note("%s; kernels are chosen as shipped", err.msg);
+        path = NULL;
+    }
+    mop_tune_release(&tune);
+    return path;
+}
+
 mop_status mop_cli_open(const char *id, const mop_device_choice *choice,
                         const mop_backend **backend, mop_device **device, mop_err *err)
 {
+    mop_device_choice tuned = *choice;
+    tuned.tuning = mop_cli_tuning();
     *backend = mop_backend_find(id, err);
-    return *backend != NULL ? (*backend)->open(choice, device, err) : MOP_EINVAL;
+    return *backend != NULL ? (*backend)->open(&tuned, device, err) : MOP_EINVAL;
 }
 
 mop_status mop_cli_one_spec(const char *text, char *spec, size_t size, mop_err *err)

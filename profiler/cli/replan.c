@@ -229,6 +229,7 @@ static mop_status take_all(char *value[N_KEYS], mop_replan *r, mop_err *err)
         (r->baseline = mop_strdup(value[BASELINE], err)) == NULL)
         status = MOP_ENOMEM;
     o->isa_mask = (unsigned)isa;
+    o->tuning = mop_cli_tuning();
     return status;
 }
 
@@ -329,7 +330,8 @@ mop_status mop_replan_check_devices(const mop_replan *r, mop_err *err)
         const mop_replan_device *d = &r->devices[i];
         const mop_device_choice choice = {.selector = r->options.device,
                                           .threads = d->threads > 0 ? d->threads : 1,
-                                          .isa_mask = r->options.isa_mask};
+                                          .isa_mask = r->options.isa_mask,
+                                          .tuning = r->options.tuning};
         const mop_backend *backend;
         mop_device *device;
         mop_device_info info;

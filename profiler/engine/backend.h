@@ -12,13 +12,15 @@ typedef struct mop_device_choice {
     const char *selector; /* index, name substring or uuid; NULL: the back end's default */
     int threads;          /* worker threads; Vulkan: threads of a software device, else ignored */
     unsigned isa_mask;    /* CPU: allowed levels */
+    const char *tuning;   /* CPU: file of measured kernel choices (profiler/engine/tune.h), one that
+                             cannot be read counts as none; NULL: the shipped choices */
     bool validate;        /* Vulkan: core and synchronization validation; messages are counted */
 } mop_device_choice;
 
 typedef struct mop_device_info {
     char name[128];
     char type[16];    /* "cpu", "software", "integrated", "discrete", "virtual", "other" */
-    char driver[128]; /* Vulkan driver name and version; CPU: highest level used */
+    char driver[128]; /* Vulkan driver name and version; CPU: highest level used, and the tuning */
     char uuid[40];    /* stable identity of the device, hexadecimal */
     char isa[16];     /* CPU: "avx2"; else "" */
     int threads;

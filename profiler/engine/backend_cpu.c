@@ -1,6 +1,8 @@
 /* The CPU back end as the rest of the program sees it: the device, and what can be asked of a plan
  * (cpu_plan.c) before and after it runs (cpu_run.c). */
+#include <inttypes.h>
 #include <pthreadpool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +35,23 @@ static void cpu_close(mop_device *device)
     if (device == NULL)
         return;
     mop_cpu_pool_close(&device->pool);
+    mop_tune_release(&device->tune);
     free(device);
+}
+
+/* Takes what the file has for this device; the device's name says that it did. */
+static void take_tuning(mop_device *device, const char *path)
+{
+    char key[MOP_TUNE_KEY];
+    mop_err ignored;
+    const size_t n = strlen(device->info.driver);
+    if (path == NULL || mop_tune_read(path, &device->tune, &ignored) != MOP_OK)
+        return;
+    mop_tune_key(&device->info, key);
+    mop_tune_keep(&device->tune, key);
+    if (device->tune.n > 0)
+        (void)snprintf(device->info.driver + n, sizeof device->info.driver - n,
+                       ", tuned %08" PRIx32, mop_tune_hash(&device->tune));
 }
 
 static mop_status cpu_open(const mop_device_choice *choice, mop_device **out, mop_err *err)
@@ -49,6 +67,7 @@ static mop_status cpu_open(const mop_device_choice *choice, mop_device **out, mo
         return MOP_ENOMEM;
     device->isa_mask = choice->isa_mask;
     mop_cpu_describe(&device->info, choice->isa_mask, choice->threads);
+    take_tuning(device, choice->tuning);
     status = selects(choice->selector, &device->info)
                  ? MOP_OK
                  : mop_fail(err, MOP_ENODEV, "cpu: no device '%s', there is only 0, '%s'",

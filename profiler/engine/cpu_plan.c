@@ -27,6 +27,8 @@ static bool reserve(size_t *total, size_t bytes, size_t *offset)
 static mop_status choose_kernels(mop_plan *plan, const mop_plan_desc *desc, mop_err *err)
 {
     const mop_kernel_policy policy = {.isa_mask = plan->device->isa_mask,
+                                      .tuned = mop_tune_kernel,
+                                      .ctx = &plan->device->tune,
                                       .no_winograd = desc->no_winograd};
     const mop_graph *g = plan->graph;
     for (uint32_t i = 1; i < g->n_nodes; i++) {

@@ -10,10 +10,12 @@
 #include "profiler/engine/cpu_memory.h"
 #include "profiler/engine/cpu_pool.h"
 #include "profiler/engine/memplan.h"
+#include "profiler/engine/tune.h"
 
 struct mop_device {
     mop_device_info info;
     unsigned isa_mask;
+    mop_tune tune;     /* of this device and number of threads; empty: the shipped choices */
     mop_cpu_pool pool; /* zeroed with one thread */
 };
 

@@ -33,8 +33,10 @@ static mop_status open_backend(sweep *s, const mop_backend *backend, mop_err *er
 {
     const mop_sweep_options *o = s->options;
     for (size_t i = 0; i < o->n_threads; i++) {
-        const mop_device_choice choice = {
-            .selector = o->device, .threads = o->threads[i], .isa_mask = o->isa_mask};
+        const mop_device_choice choice = {.selector = o->device,
+                                          .threads = o->threads[i],
+                                          .isa_mask = o->isa_mask,
+                                          .tuning = o->tuning};
         sweep_device d = {.backend = backend};
         mop_status st = backend->open(&choice, &d.handle, err);
         if (st != MOP_OK)

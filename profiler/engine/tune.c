@@ -1,0 +1,191 @@
+#include "profiler/engine/tune.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernels/cpu/kernel.h"
+#include "profiler/base/alloc.h"
+#include "profiler/base/hash.h"
+#include "profiler/base/outfile.h"
+
+enum { TUNE_FORMAT = 1 };
+
+void mop_tune_release(mop_tune *t)
+{
+    free(t->entries);
+    *t = (mop_tune){0};
+}
+
+void mop_tune_shape(const mop_op_inst *inst, char out[MOP_TUNE_SHAPE])
+{
+    const mop_shape i = inst->in[0], o = inst->out;
+    const mop_conv_params *p = &inst->params.u.conv;
+    int n = snprintf(out, MOP_TUNE_SHAPE, "%s %dx%dx%dx%d -> %dx%dx%dx%d act %s%s",
+                     mop_op_get(inst->op)->name, i.n, i.h, i.w, i.c, o.n, o.h, o.w, o.c,
+                     mop_act_name(inst->params.act), inst->params.has_residual ? " residual" : "");
+    if (inst->op == MOP_OP_CONV2D)
+        (void)snprintf(out + n, (size_t)(MOP_TUNE_SHAPE - n), " %dx%d s%d d%d g%d p%d,%d,%d,%d",
+                       p->kh, p->kw, p->stride, p->dilation, p->groups, p->pad_top, p->pad_left,
+                       p->pad_bottom, p->pad_right);
+}
+
+void mop_tune_key(const mop_device_info *info, char out[MOP_TUNE_KEY])
+{
+    uint64_t hash = MOP_HASH_INIT;
+    size_t n;
+    const mop_cpu_kernel *const *k = mop_cpu_kernels(&n);
+    for (size_t i = 0; i < n; i++)
+        hash = mop_hash(hash, k[i]->name, strlen(k[i]->name) + 1);
+    (void)snprintf(out, MOP_TUNE_KEY, "%s, %s, %d threads, kernels %08" PRIx32, info->name,
+                   info->isa, info->threads, (uint32_t)hash);
+}
+
+static mop_tune_entry *find(const mop_tune *t, const char *key, const char *shape)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if ((key == NULL || strcmp(t->entries[i].key, key) == 0) &&
+            strcmp(t->entries[i].shape, shape) == 0)
+            return &t->entries[i];
+    return NULL;
+}
+
+mop_status mop_tune_put(mop_tune *t, const mop_tune_entry *e, mop_err *err)
+{
+    mop_tune_entry *at = find(t, e->key, e->shape);
+    if (at == NULL && t->n == t->cap) {
+        const size_t cap = t->cap > 0 ? 2 * t->cap : 32;
+        void *grown = mop_realloc(t->entries, cap, sizeof *t->entries, err);
+        if (grown == NULL)
+            return MOP_ENOMEM;
+        t->entries = grown;
+        t->cap = cap;
+    }
+    at = at != NULL ? at : &t->entries[t->n++];
+    *at = *e;
+    return MOP_OK;
+}
+
+void mop_tune_keep(mop_tune *t, const char *key)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++)
+        if (strcmp(t->entries[i].key, key) == 0)
+            t->entries[n++] = t->entries[i];
+    t->n = n;
+}
+
+const char *mop_tune_kernel(const void *tune, const mop_op_inst *inst)
+{
+    char shape[MOP_TUNE_SHAPE];
+    const mop_tune_entry *e;
+    mop_tune_shape(inst, shape);
+    e = find(tune, NULL, shape);
+    return e != NULL ? e->kernel : NULL;
+}
+
+/* Order does not matter: equal choices, equal hash. */
+uint32_t mop_tune_hash(const mop_tune *t)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        const mop_tune_entry *e = &t->entries[i];
+        uint64_t h = mop_hash(MOP_HASH_INIT, e->shape, strlen(e->shape) + 1);
+        sum += mop_hash(h, e->kernel, strlen(e->kernel) + 1);
+    }
+    return (uint32_t)(sum ^ sum >> 32);
+}
+
+/* A text of object that fits, into out. */
+static bool take_text(const json_t *object, const char *name, char *out, size_t size)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text != NULL && (size_t)snprintf(out, size, "%s", text) < size;
+}
+
+static mop_status take_entries(const char *path, const json_t *root, mop_tune *t, mop_err *err)
+{
+    const json_t *list = json_object_get(root, "entries"), *object;
+    mop_status status = MOP_OK;
+    size_t i;
+    if (json_integer_value(json_object_get(root, "moprof_tune")) != TUNE_FORMAT ||
+        !json_is_array(list))
+        return mop_fail(err, MOP_EINVAL, "%s is no tuning of this moprof", path);
+    json_array_foreach(list, i, object)
+    {
+        mop_tune_entry e;
+        if (!take_text(object, "key", e.key, sizeof e.key) ||
+            !take_text(object, "shape", e.shape, sizeof e.shape) ||
+            !take_text(object, "shipped", e.shipped, sizeof e.shipped) ||
+            !take_text(object, "kernel", e.kernel, sizeof e.kernel))
+            return mop_fail(err, MOP_EINVAL, "%s: entry %zu is damaged", path, i);
+        e.ratio = json_number_value(json_object_get(object, "ratio"));
+        status = mop_tune_put(t, &e, err);
+        if (status != MOP_OK)
+            break;
+    }
+    return status;
+}
+
+mop_status mop_tune_read(const char *path, mop_tune *t, mop_err *err)
+{
+    json_error_t why;
+    json_t *root;
+    mop_status status;
+    *t = (mop_tune){0};
+    if (access(path, F_OK) != 0)
+        return MOP_OK;
+    root = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
+    if (root == NULL)
+        return mop_fail(err, MOP_EINVAL, "%s: %s", path, why.text);
+    status = take_entries(path, root, t, err);
+    json_decref(root);
+    if (status != MOP_OK)
+        mop_tune_release(t);
+    return status;
+}
+
+/* The folder of path, if only that one is missing. A failure shows when the file is opened. */
+static void make_folder(const char *path)
+{
+    char folder[4096];
+    char *slash;
+    (void)snprintf(folder, sizeof folder, "%s", path);
+    slash = strrchr(folder, '/');
+    if (slash != NULL && slash != folder) {
+        *slash = '\0';
+        (void)mkdir(folder, 0777);
+    }
+}
+
+mop_status mop_tune_write(const char *path, const mop_tune *t, mop_err *err)
+{
+    json_t *root = json_pack("{s:i, s:[]}", "moprof_tune", (int)TUNE_FORMAT, "entries");
+    json_t *list = json_object_get(root, "entries");
+    mop_outfile out;
+    mop_status status;
+    bool ok = list != NULL;
+    for (size_t i = 0; ok && i < t->n; i++) {
+        const mop_tune_entry *e = &t->entries[i];
+        ok = json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:f}", "key", e->key,
+                                                   "shape", e->shape, "shipped", e->shipped,
+                                                   "kernel", e->kernel, "ratio", e->ratio)) == 0;
+    }
+    if (!ok) {
+        json_decref(root);
+        return mop_fail(err, MOP_ENOMEM, "out of memory: a tuning of %zu shapes", t->n);
+    }
+    make_folder(path);
+    status = mop_outfile_open(&out, path, err);
+    if (status == MOP_OK) {
+        (void)json_dumpf(root, out.f, JSON_INDENT(1)); /* the commit looks at ferror */
+        status = mop_outfile_commit(&out, err);
+    }
+    json_decref(root);
+    return status;
+}
