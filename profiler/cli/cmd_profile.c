@@ -213,8 +213,9 @@ static mop_status profile_on(const struct typed *o, const struct manner *how,
     if (status == MOP_OK)
         status = mop_cli_write_table(&table, o->format, o->output, err);
     if (status == MOP_OK) {
-        fprintf(stderr, "%s%s on %s: ", m->spec.text, mop_cli_switches_name(&how->desc, switches),
-                info.driver);
+        const bool is_tuned = strstr(info.driver, ", tuned ") != NULL;
+        fprintf(stderr, "%s%s%s%s: ", m->spec.text, mop_cli_switches_name(&how->desc, switches),
+                is_tuned ? " on " : "", is_tuned ? info.driver : "");
         summary(m, plan, backend, &t, &check, &limits);
     }
     mop_table_release(&table);
