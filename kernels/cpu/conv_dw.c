@@ -1,10 +1,8 @@
 /* Depthwise convolution with any window, stride, padding and dilation: vectors of channels, the
  * taps inside the image by loop bounds, four vectors at a time so that the sums do not wait for
  * each other.
- *
- * Packed: for each vector of channels bias[VL], w[kh * kw][VL], zero beyond the channels. */
-#include "kernels/cpu/gather.h"
-#include "kernels/cpu/vmath.h"
+ * Packed: see conv_dw.h. */
+#include "kernels/cpu/conv_dw.h"
 
 enum { DW_VECTORS = 4 };
 
@@ -109,35 +107,7 @@ static void run(const mop_args *args)
 
 static bool fits(const mop_op_inst *inst)
 {
-    const mop_conv_params *p = &inst->params.u.conv;
-    return inst->op == MOP_OP_CONV2D && p->groups == inst->in[0].c && p->cout == p->groups;
-}
-
-static size_t packed_bytes(const mop_op_inst *inst)
-{
-    const mop_conv_params *p = &inst->params.u.conv;
-    const size_t vectors = ((size_t)p->cout + MOP_VL - 1) / MOP_VL;
-    return vectors * MOP_VL * ((size_t)p->kh * (size_t)p->kw + 1) * sizeof(float);
-}
-
-static void pack(const mop_op_inst *inst, const float *const w[MOP_MAX_WEIGHTS], void *packed)
-{
-    const mop_conv_params *p = &inst->params.u.conv;
-    const size_t taps = (size_t)p->kh * (size_t)p->kw;
-    float *dst = packed;
-    memset(dst, 0, packed_bytes(inst));
-    for (size_t c = 0; c < (size_t)p->cout; c++) {
-        float *block = dst + c / MOP_VL * (taps + 1) * MOP_VL + c % MOP_VL;
-        if (p->has_bias)
-            block[0] = w[1][c];
-        for (size_t k = 0; k < taps; k++)
-            block[(k + 1) * MOP_VL] = w[0][c * taps + k];
-    }
-}
-
-static int64_t units(const mop_op_inst *inst)
-{
-    return (int64_t)inst->out.n * inst->out.h;
+    return mop_dw_is(inst);
 }
 
 const mop_cpu_kernel MOP_KERNEL_SYM(conv_dw) = {
@@ -146,9 +116,9 @@ const mop_cpu_kernel MOP_KERNEL_SYM(conv_dw) = {
     .isa = MOP_ISA_LEVEL,
     .fits = fits,
     .gathers = true,
-    .packed_bytes = packed_bytes,
-    .pack = pack,
-    .units = units,
+    .packed_bytes = mop_dw_packed_bytes,
+    .pack = mop_dw_pack,
+    .units = mop_rows_units,
     .run = run,
     .tile = {1, 1, 1, DW_VECTORS *MOP_VL},
 };

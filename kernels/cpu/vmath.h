@@ -120,6 +120,23 @@ static inline __attribute__((unused)) void vf_act_span(float *y, const float *x,
     }
 }
 
+/* The same in place for `channels` values of each of `pixels` pixels, `step` floats apart. */
+static inline __attribute__((unused)) void vf_act_pixels(float *y, int64_t pixels, size_t step,
+                                                         size_t channels, mop_act act)
+{
+    switch (act) {
+#define MOP_ACT_ROW(ID, name, ops, lip)                                                            \
+    case MOP_ACT_##ID:                                                                             \
+        for (int64_t p = 0; p < pixels; p++, y += step)                                            \
+            vf_act_loop_(y, y, channels, MOP_ACT_##ID);                                            \
+        break;
+#include "kernels/act.def"
+#undef MOP_ACT_ROW
+    case MOP_ACT_COUNT:
+        break;
+    }
+}
+
 /* An activation as a clamp in registers and, where it is none, a pass over what was just stored. */
 typedef struct mop_epilogue {
     float lo, hi;

@@ -36,17 +36,17 @@ static void draw_conv(mop_op_inst *inst, int32_t channels, mop_rng *rng)
 {
     mop_conv_params *p = &inst->params.u.conv;
     const bool is_depthwise = mop_rng_below(rng, 2) == 0;
-    const int32_t k = PICK(rng, 1, 2, 3, 3, 3, 5);
+    const int32_t k = PICK(rng, 1, 2, 3, 3, 3, 5, 7);
     *p = (mop_conv_params){.cout = channels,
                            .kh = k,
                            .kw = PICK(rng, k, k, k, 1, 4),
                            .stride = PICK(rng, 1, 1, 2, 2, 3),
                            .dilation = PICK(rng, 1, 1, 1, 2),
                            .groups = 1,
-                           .pad_top = PICK(rng, 0, 1, 1, 1, 2),
-                           .pad_left = PICK(rng, 0, 1, 1, 1, 2),
-                           .pad_bottom = PICK(rng, 0, 1, 1, 1, 2),
-                           .pad_right = PICK(rng, 0, 1, 1, 1, 2),
+                           .pad_top = PICK(rng, 0, 1, 1, 1, 2, 3),
+                           .pad_left = PICK(rng, 0, 1, 1, 1, 2, 3),
+                           .pad_bottom = PICK(rng, 0, 1, 1, 1, 2, 3),
+                           .pad_right = PICK(rng, 0, 1, 1, 1, 2, 3),
                            .has_bias = mop_rng_below(rng, 4) != 0};
     if (is_depthwise) {
         p->groups = inst->in[0].c = channels;

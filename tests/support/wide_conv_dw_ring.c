@@ -1,0 +1,7 @@
+#include "tests/support/wide.h"
+
+#define MOP_VEC_EMULATED
+#define MOP_ISA       wide
+#define MOP_ISA_LEVEL MOP_ISA_AVX512
+
+#include "kernels/cpu/conv_dw_ring.c"
