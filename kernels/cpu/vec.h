@@ -250,18 +250,14 @@ MOP_INLINE vf vf_max_nan(vf a, vf b)
 #endif
 }
 
-MOP_INLINE vf vf_abs(vf a)
+/* All bits set in the lanes that are NaN: itself a NaN there. */
+MOP_INLINE vi vf_nan(vf a)
 {
-    return vf_from_bits(vf_bits(a) & 0x7fffffff);
-}
-
-/* Lanes of a where x is negative (or -0), else of b; x must not be NaN. */
-MOP_INLINE vf vf_pick_negative(vf x, vf a, vf b)
-{
-    /* arithmetic shift, as gcc and clang define it: the sign bit everywhere */
-    /* cppcheck-suppress shiftTooManyBitsSigned */
-    vi mask = vf_bits(x) >> 31;
-    return vf_from_bits((vf_bits(a) & mask) | (vf_bits(b) & ~mask));
+#if MOP_VL == 1
+    return a != a ? -1 : 0;
+#else
+    return (vi)(a != a);
+#endif
 }
 
 MOP_INLINE float vf_sum(vf a)

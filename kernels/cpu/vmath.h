@@ -1,11 +1,11 @@
-/* Activations on vectors, and the exponential and error function they need.
+/* Activations on vectors, and the exponential they need.
  *
  * Stated errors against the exact value, over all finite arguments (held by
  * tests/kernels/test_cpu_kernels.c, which sweeps them): vf_exp 2 ulp where the result is normal;
- * sigmoid 4 eps relative; the others as the operator's bound allows, see kernels/op.h. Polynomials
- * are interpolated at Chebyshev nodes by this project: exp degree 6 on |r| <= ln 2 / 2, relative
- * error 2.5e-9; erfcx(z) / t degree 9 in t = 3 / (3 + z) on 0 <= z <= 9.5, relative error 3.7e-9.
- */
+ * sigmoid 4 eps relative; gelu, gelu-tanh and silu 3 eps |x| absolute; the others as the operator's
+ * bound allows, see kernels/op.h. Polynomials and rational functions are fitted by this project:
+ * exp at Chebyshev nodes, degree 6 on |r| <= ln 2 / 2, relative error 2.5e-9; the others by least
+ * squares reweighted to an even absolute error, which is stated beside each. */
 #ifndef KERNELS_CPU_VMATH_H
 #define KERNELS_CPU_VMATH_H
 
@@ -37,30 +37,59 @@ MOP_INLINE vf vf_sigmoid(vf x)
     return 1.0f / (1.0f + vf_exp(-x));
 }
 
-/* x Phi(x), with Phi(-|x|) = erfc(|x| / sqrt 2) / 2 = exp(-x^2 / 2) erfcx(|x| / sqrt 2) / 2, which
- * has no cancellation in either tail. */
-MOP_INLINE vf vf_gelu(vf x)
+/* x g(x), where g(x) - 1/2 is odd: g = 1/2 + u P(u^2) / Q(u^2) with u = x cut to [-end, end],
+ * beyond which g is 0 or 1 to less than eps. Short chains and one division: faster than an
+ * exponential with a polynomial behind it (gelu 2.6 times, silu 1.25 times on Zen 3). */
+typedef struct vf_gate_constants {
+    float end, p[6], q[4]; /* lowest power first; q[0] is that of the power 1, before it stands 1 */
+} vf_gate_constants;
+
+MOP_INLINE vf vf_gated(vf x, const vf_gate_constants k)
 {
-    vf z = vf_min(vf_set1(9.5f), vf_abs(x) * vf_set1(0.70710678f));
-    vf t = 3.0f / (3.0f + z);
-    vf p = vf_set1(0.05717581873538842f);
-    p = p * t - 0.3001949517170911f;
-    p = p * t + 0.5550142389756267f;
-    p = p * t - 0.4674943210430949f;
-    p = p * t + 0.4260060043140786f;
-    p = p * t - 0.014394661744598103f;
-    p = p * t + 0.19662570031260063f;
-    p = p * t + 0.1704195245738252f;
-    p = p * t + 0.18881389354202124f;
-    p = p * t + 0.18802875563133745f;
-    vf tail = 0.5f * t * p * vf_exp(-z * z); /* Phi(-|x|) */
-    return x * vf_pick_negative(x, tail, 1.0f - tail);
+    const vf u = vf_min(vf_set1(k.end), vf_max(vf_set1(-k.end), x));
+    const vf s = u * u;
+    vf p = vf_set1(k.p[5]);
+    vf q = vf_set1(k.q[3]);
+    p = p * s + k.p[4];
+    q = q * s + k.q[2];
+    p = p * s + k.p[3];
+    q = q * s + k.q[1];
+    p = p * s + k.p[2];
+    q = q * s + k.q[0];
+    p = p * s + k.p[1];
+    q = q * s + 1.0f;
+    p = p * s + k.p[0];
+    return x * (u * p / q + 0.5f);
 }
 
-/* x/2 (1 + tanh u) = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3) */
+/* g = Phi, the normal distribution; of the fit 9.5e-8 absolute. */
+MOP_INLINE vf vf_gelu(vf x)
+{
+    const vf_gate_constants k = {5.25f,
+                                 {0.3989416753f, 0.06263342883f, 0.006243656081f, 4.368551135e-4f,
+                                  5.675431956e-6f, -1.683003395e-8f},
+                                 {0.323655418f, 0.04461167873f, 0.003399411253f, 1.468567431e-4f}};
+    return vf_gated(x, k);
+}
+
+/* g = (1 + tanh v) / 2, v = sqrt(2 / pi) (x + 0.044715 x^3); of the fit 4.5e-8 absolute. */
 MOP_INLINE vf vf_gelu_tanh(vf x)
 {
-    return x * vf_sigmoid(x * (1.5957691216f + 0.0713548162726f * x * x));
+    const vf_gate_constants k = {4.9f,
+                                 {0.3989419984f, 0.0383904616f, 0.003614821807f, 1.66774099e-4f,
+                                  3.128566083e-6f, -1.199214705e-8f},
+                                 {0.263717816f, 0.02766781588f, 0.001417990364f, 6.719131957e-5f}};
+    return vf_gated(x, k);
+}
+
+/* g = 1 / (1 + exp(-x)); of the fit 3.9e-9 absolute. */
+MOP_INLINE vf vf_silu(vf x)
+{
+    const vf_gate_constants k = {
+        16.5f,
+        {0.2499999898f, 0.008388957539f, 5.539232957e-5f, 8.377875335e-8f, 1.423310428e-11f, 0.0f},
+        {0.1168891217f, 0.001629008633f, 5.26180354e-6f, 3.227579777e-9f}};
+    return vf_gated(x, k);
 }
 
 MOP_INLINE vf vf_hardsigmoid(vf x)
@@ -81,7 +110,7 @@ MOP_INLINE vf vf_act(vf x, mop_act act)
     case MOP_ACT_GELU_TANH:
         return vf_gelu_tanh(x);
     case MOP_ACT_SILU:
-        return x * vf_sigmoid(x);
+        return vf_silu(x);
     case MOP_ACT_HARDSWISH:
         return x * vf_hardsigmoid(x);
     case MOP_ACT_SIGMOID:
