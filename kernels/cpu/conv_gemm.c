@@ -394,9 +394,7 @@ static void panel_run(const mop_args *args, const gemm_geometry *g, const gemm_b
     t.count = tiles - higher;
     by_height[low - 1](&t);
     if (epilogue.span != MOP_ACT_NONE)
-        for (int64_t r = 0; r < b->rows; r++)
-            vf_act_span(args->out + at + (size_t)r * ld, args->out + at + (size_t)r * ld,
-                        (size_t)width, epilogue.span);
+        vf_act_pixels(args->out + at, b->rows, ld, (size_t)width, epilogue.span);
 }
 
 /* Units: groups x blocks of rows x panels, the panel fastest. */

@@ -18,6 +18,7 @@
 #include "profiler/engine/check.h"
 #include "profiler/engine/cpu_info.h"
 #include "profiler/engine/peak.h"
+#include "tests/support/pace.h"
 #include "variants/passes.h"
 #include "variants/variant.h"
 
@@ -109,12 +110,8 @@ static void every_kind_of_block_matches_the_reference(void **state)
         "mobilenetv3-small@64",    "efficientnet-b0@64",
         "repvgg-a0:train@64",      "deit-tiny@48",
     };
+    const size_t n = mop_test_is_slow() ? 3 : sizeof specs / sizeof specs[0];
     (void)state;
-#if defined(__SANITIZE_ADDRESS__)
-    const size_t n = 3;
-#else
-    const size_t n = sizeof specs / sizeof specs[0];
-#endif
     for (size_t i = 0; i < n; i++)
         hold_network(specs[i], MOP_ISA_ALL, 1);
 }

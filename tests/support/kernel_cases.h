@@ -6,8 +6,8 @@
 #include "profiler/base/rng.h"
 
 /* Instances made of one kernel: the product of sizes round the tile in pixels and channels, then
- * five times as many seeded ones (none under AddressSanitizer), then some with over a thousand
- * channels. */
+ * five times as many seeded ones (none where tests run slowly, tests/support/pace.h), then some
+ * with over a thousand channels. */
 size_t mop_kernel_cases(const mop_cpu_kernel *kernel);
 
 /* Instance i of mop_kernel_cases: inferred, and one that the kernel fits. Everything not given by i
