@@ -30,6 +30,19 @@ size_t mop_kernel_cases(const mop_cpu_kernel *kernel)
     return (mop_test_is_slow() ? 1 : 6) * SIZES * SIZES + WIDE;
 }
 
+/* The window becomes the whole map, as over the vector of squeeze-and-excitation. */
+static void whole_map(mop_op_inst *inst, mop_rng *rng)
+{
+    mop_conv_params *p = &inst->params.u.conv;
+    inst->in[0].n = PICK(rng, 1, 1, 2, 3, 4, 14);
+    if (mop_rng_below(rng, 2) == 0)
+        inst->in[0].h = inst->in[0].w = 1;
+    p->kh = inst->in[0].h;
+    p->kw = inst->in[0].w;
+    p->dilation = 1;
+    p->pad_top = p->pad_left = p->pad_bottom = p->pad_right = 0;
+}
+
 static void draw_conv(mop_op_inst *inst, int32_t channels, mop_rng *rng)
 {
     mop_conv_params *p = &inst->params.u.conv;
@@ -46,6 +59,8 @@ static void draw_conv(mop_op_inst *inst, int32_t channels, mop_rng *rng)
                            .pad_bottom = PICK(rng, 0, 1, 1, 1, 2, 3),
                            .pad_right = PICK(rng, 0, 1, 1, 1, 2, 3),
                            .has_bias = mop_rng_below(rng, 4) != 0};
+    if (mop_rng_below(rng, 8) == 0)
+        whole_map(inst, rng);
     if (is_depthwise) {
         p->groups = inst->in[0].c = channels;
         return;
@@ -67,7 +82,8 @@ static void draw_params(mop_op_inst *inst, int32_t channels, mop_rng *rng)
         draw_conv(inst, channels, rng);
         break;
     case MOP_OP_FC:
-        inst->in[0] = (mop_shape){inst->in[0].n, 1, 1, PICK(rng, 1, 7, 64, 129)};
+        inst->in[0] =
+            (mop_shape){PICK(rng, 1, 1, 2, 3, 4, 5, 13, 31), 1, 1, PICK(rng, 1, 7, 64, 129, 515)};
         p->u.fc = (mop_fc_params){channels, mop_rng_below(rng, 2) == 0};
         break;
     case MOP_OP_POOL:
