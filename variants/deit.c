@@ -57,7 +57,7 @@ uint32_t mop_family_deit(mop_net *net)
     uint32_t x = linear(net, net->input, width, PATCH, "patch");
     x = mop_graph_add(net->b, MOP_OP_EMBED, &(mop_params){0}, &x, 1, "embed");
     for (int i = 1; i <= BLOCKS; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "block%d", i);
         x = mop_block_add(net, x, attention(net, x, width, name), mop_part_of(name, "add1").name);
         x = mop_block_add(net, x, perceptron(net, x, width, name), mop_part_of(name, "add2").name);
