@@ -17,6 +17,7 @@ trap 'rm -f "$log"' EXIT
 not_emulated() {
     case "$1" in
     cli/* | onnx/test_checker) echo "it starts programs of the other machine" ;;
+    engine/test_resident) echo "it would measure the emulator's memory" ;;
     engine/test_calibrate) echo "it measures a machine, and the emulator is none" ;;
     db/test_faults | db/test_inspect | db/test_survival | measure/test_controls | measure/test_supervisor | \
         measure/test_sweep) echo "it takes minutes under the emulator" ;;

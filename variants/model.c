@@ -117,6 +117,17 @@ mop_status mop_model_create(mop_graph *graph, mop_model **out, mop_err *err)
     return MOP_OK;
 }
 
+void mop_model_drop(const mop_model *m, uint32_t node)
+{
+    mop_weight_desc desc[MOP_MAX_WEIGHTS];
+    const uint32_t n = mop_op_weights(&m->graph->nodes[node].inst, desc);
+    float **w = m->w + (size_t)node * MOP_MAX_WEIGHTS;
+    for (uint32_t s = 0; s < n; s++) {
+        mop_free_pages(w[s], (size_t)desc[s].elems * sizeof **w);
+        w[s] = NULL;
+    }
+}
+
 void mop_model_free(mop_model *m)
 {
     if (m == NULL)

@@ -20,6 +20,11 @@ mop_status mop_model_synthesize(mop_graph *graph, uint64_t seed, mop_model **out
 mop_status mop_model_create(mop_graph *graph, mop_model **out, mop_err *err);
 void mop_model_free(mop_model *m); /* NULL is fine */
 
+/* Frees the constants of node, whose memory goes back to the system: for what has taken them over
+ * in a form of its own. mop_model_w() then gives NULL for them, and nothing may plan, pass or check
+ * m again; its graph stays. */
+void mop_model_drop(const mop_model *m, uint32_t node);
+
 /* Constant `slot` of `node`, or NULL. Borrowed. */
 static inline float *mop_model_w(const mop_model *m, uint32_t node, uint32_t slot)
 {

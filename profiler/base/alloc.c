@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 void *mop_calloc(size_t n, size_t size, mop_err *err)
 {
@@ -35,6 +37,15 @@ void *mop_alloc_aligned(size_t bytes, mop_err *err)
     if (p == NULL)
         (void)mop_fail(err, MOP_ENOMEM, "out of memory: %zu aligned bytes", bytes);
     return p;
+}
+
+void mop_free_pages(void *p, size_t bytes)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t skip = (page - (uintptr_t)p % page) % page;
+    if (p != NULL && bytes >= skip + page) /* what is around them is the heap's */
+        (void)madvise((char *)p + skip, (bytes - skip) / page * page, MADV_DONTNEED);
+    free(p);
 }
 
 char *mop_strdup(const char *s, mop_err *err)

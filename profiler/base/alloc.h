@@ -40,6 +40,10 @@ void *mop_realloc(void *p, size_t n, size_t size, mop_err *err);
 /* Uninitialised, MOP_ALIGN-aligned block of at least `bytes`; free() it. NULL on failure. */
 void *mop_alloc_aligned(size_t bytes, mop_err *err);
 
+/* free(p) of `bytes`, whose whole pages go back to the system at once: a heap may keep what it is
+ * given back, resident, and all the more of it the larger the blocks were that it has seen. */
+void mop_free_pages(void *p, size_t bytes);
+
 /* A copy of s in its own allocation; free() it. NULL on failure. */
 char *mop_strdup(const char *s, mop_err *err);
 

@@ -8,6 +8,7 @@
 #include "kernels/cpu/isa.h"
 #include "profiler/base/alloc.h"
 #include "profiler/base/clock.h"
+#include "profiler/base/hash.h"
 #include "profiler/base/stats.h"
 #include "profiler/cli/cli.h"
 #include "profiler/cli/layer_kind.h"
@@ -15,6 +16,7 @@
 #include "profiler/engine/job.h"
 #include "profiler/engine/peak.h"
 #include "profiler/measure/layers.h"
+#include "profiler/measure/resident.h"
 
 static mop_status run_all(const mop_subject_model *m, const mop_backend *backend, mop_plan *plan,
                           mop_layer_series *t, mop_err *err)
@@ -141,12 +143,90 @@ static void say_roof(const mop_graph_counts *n, double ns, const mop_roofline *r
             2e11 * (double)n->macs / ns / attainable, mop_roofline_bound(roof, intensity));
 }
 
+struct typed {
+    char *db, *backend, *threads, *device, *isa, *fuse, *winograd, *runs, *seed, *format, *output;
+};
+
+/* How it is run. */
+struct manner {
+    mop_device_choice choice;
+    mop_plan_desc desc;
+    long runs, seed, threads;
+};
+
+/* What is timed, and what is known of it. */
+struct planned {
+    mop_plan *plan;
+    mop_check check;
+    mop_plan_info info; /* of the plan that was checked, the first of its kind here */
+    uint64_t resident;  /* peak of planning and running, beside what was there before; 0: unknown */
+};
+
+/* Plans, runs, and frees the constants of m->fused: the same bits as the checked plan's. */
+static mop_status plan_alone(const struct manner *how, const mop_backend *backend,
+                             mop_device *device, const mop_subject_model *m, struct planned *p,
+                             mop_err *err)
+{
+    mop_plan_desc desc = how->desc;
+    mop_graph_counts n;
+    uint64_t before, peak;
+    float *out = mop_calloc(m->n_out, sizeof *out, err);
+    if (out == NULL)
+        return MOP_ENOMEM;
+    desc.takes_constants = true;
+    mop_graph_count(m->fused->graph, &n);
+    const bool is_known = mop_resident_begin(&before);
+    const uint64_t constants = (uint64_t)(n.params + n.buffers) * sizeof(float);
+    mop_status status = backend->plan(device, m->fused, &desc, &p->plan, err);
+    if (status == MOP_OK)
+        status = backend->run(p->plan, m->input, out, NULL, err);
+    if (is_known && mop_resident_peak(&peak) && before > constants && peak > before - constants)
+        p->resident = peak - (before - constants);
+    if (status == MOP_OK &&
+        mop_hash(MOP_HASH_INIT, out, m->n_out * sizeof *out) != p->check.checksum)
+        status =
+            mop_fail(err, MOP_ECHECK,
+                     "%s: a second plan of the same model gives other bits than the checked one",
+                     backend->id);
+    free(out);
+    return status;
+}
+
+/* Checks one plan, and makes the one to be timed when nothing else is left in memory. */
+static mop_status plan_checked(const struct manner *how, const mop_backend *backend,
+                               mop_device *device, mop_subject_model *m, struct planned *p,
+                               mop_err *err)
+{
+    mop_status status =
+        mop_subject_model_plan(m, backend, device, &how->desc, &p->plan, &p->check, err);
+    if (status != MOP_OK)
+        return status;
+    backend->plan_info(p->plan, &p->info);
+    backend->plan_free(p->plan);
+    p->plan = NULL;
+    mop_model_free(m->model);
+    m->model = NULL;
+    return plan_alone(how, backend, device, m, p, err);
+}
+
+static void say_memory(const struct planned *p)
+{
+    const double own = (double)(p->info.arena_bytes + p->info.weight_bytes);
+    fprintf(stderr, "arena %.1f MiB (%.1f MiB live at most), weights %.1f MiB, resident peak ",
+            (double)p->info.arena_bytes / 0x1p20, (double)p->info.live_bytes / 0x1p20,
+            (double)p->info.weight_bytes / 0x1p20);
+    if (p->resident == 0)
+        fprintf(stderr, "not known\n");
+    else
+        fprintf(stderr, "%.1f MiB, %.2f of both together\n", (double)p->resident / 0x1p20,
+                (double)p->resident / own);
+}
+
 /* The end-to-end figures, and whether the layer table may be believed. */
-static void summary(const mop_subject_model *m, const mop_plan *plan, const mop_backend *backend,
-                    mop_layer_series *t, const mop_check *check, const struct limits *limits)
+static void summary(const mop_subject_model *m, const struct planned *p, mop_layer_series *t,
+                    const struct limits *limits)
 {
     mop_graph_counts n;
-    mop_plan_info info;
     double plain = median(t->plain, t->runs);
     double total = median(t->total, t->runs);
     mop_clock clock = mop_clock_real();
@@ -154,7 +234,6 @@ static void summary(const mop_subject_model *m, const mop_plan *plan, const mop_
     mop_clock_measure(&clock, &cost, &step);
     mop_layer_bounds bounds = mop_layer_series_bounds(t, (double)cost);
     mop_graph_count(m->fused->graph, &n);
-    backend->plan_info(plan, &info);
     const double peak = limits->peak;
     fprintf(stderr, "median of %zu plain runs %.3f ms, smallest %.3f ms", t->runs, plain / 1e6,
             t->plain[0] / 1e6);
@@ -167,33 +246,21 @@ static void summary(const mop_subject_model *m, const mop_plan *plan, const mop_
         "\nlayers by the %s clock: their medians sum to %+.1f %% off the median total of %.3f "
         "ms (reliable within %g %%);\nprofiled runs are %+.1f %% longer without the clock's known "
         "cost (reliable up to %g %%): the layer table is %s\n"
-        "set-up %.1f ms, first run %.1f ms, arena %.1f MiB, weights %.1f MiB; output error %.1e "
-        "(bound %.1e)\n",
+        "set-up %.1f ms, first run %.1f ms; output error %.1e (bound %.1e)\n",
         t->is_host_clock ? "host" : "device", 100 * bounds.residual, total / 1e6,
         100 * MOP_LAYER_RESIDUAL, 100 * bounds.overhead, 100 * MOP_LAYER_OVERHEAD,
-        mop_layers_are_reliable(&bounds) ? "reliable" : "unreliable", (double)info.setup_ns / 1e6,
-        (double)info.first_run_ns / 1e6, (double)info.arena_bytes / 0x1p20,
-        (double)info.weight_bytes / 0x1p20, check->end_to_end, check->end_bound);
+        mop_layers_are_reliable(&bounds) ? "reliable" : "unreliable",
+        (double)p->info.setup_ns / 1e6, (double)p->info.first_run_ns / 1e6, p->check.end_to_end,
+        p->check.end_bound);
+    say_memory(p);
 }
 
-struct typed {
-    char *db, *backend, *threads, *device, *isa, *fuse, *winograd, *runs, *seed, *format, *output;
-};
-
-/* How it is run. */
-struct manner {
-    mop_device_choice choice;
-    mop_plan_desc desc;
-    long runs, seed, threads;
-};
-
 static mop_status profile_on(const struct typed *o, const struct manner *how,
-                             const mop_backend *backend, mop_device *device,
-                             const mop_subject_model *m, mop_err *err)
+                             const mop_backend *backend, mop_device *device, mop_subject_model *m,
+                             mop_err *err)
 {
     char switches[MOP_CLI_SWITCHES];
-    mop_plan *plan = NULL;
-    mop_check check = {0};
+    struct planned planned = {0};
     mop_table table = {0};
     mop_layer_series t = {0};
     mop_clock clock = mop_clock_real();
@@ -202,25 +269,25 @@ static mop_status profile_on(const struct typed *o, const struct manner *how,
     backend->info(device, &info);
     mop_status status = mop_roofline_read(o->db, &info, &limits.roof, err);
     if (status == MOP_OK)
-        status = mop_subject_model_plan(m, backend, device, &how->desc, &plan, &check, err);
+        status = plan_checked(how, backend, device, m, &planned, err);
     limits.peak = mop_peak_flops(&clock, mop_isa_best(how->choice.isa_mask), 10);
     if (status == MOP_OK)
         status = mop_layer_series_init(&t, (size_t)how->runs, m->fused->graph->n_nodes, err);
     if (status == MOP_OK)
-        status = run_all(m, backend, plan, &t, err);
+        status = run_all(m, backend, planned.plan, &t, err);
     if (status == MOP_OK)
-        status = layer_table(m, backend, plan, &t, &limits, &table, err);
+        status = layer_table(m, backend, planned.plan, &t, &limits, &table, err);
     if (status == MOP_OK)
         status = mop_cli_write_table(&table, o->format, o->output, err);
     if (status == MOP_OK) {
         const bool is_tuned = strstr(info.driver, ", tuned ") != NULL;
         fprintf(stderr, "%s%s%s%s: ", m->spec.text, mop_cli_switches_name(&how->desc, switches),
                 is_tuned ? " on " : "", is_tuned ? info.driver : "");
-        summary(m, plan, backend, &t, &check, &limits);
+        summary(m, &planned, &t, &limits);
     }
     mop_table_release(&table);
     mop_layer_series_release(&t);
-    backend->plan_free(plan);
+    backend->plan_free(planned.plan);
     return status;
 }
 
@@ -292,12 +359,12 @@ int mop_cmd_profile(int argc, const char **argv)
         .args = "SPEC",
         .about =
             "Times every layer of one variant after checking its output: plain and profiled runs\n"
-            "alternate, a layer's time is the median of the profiled ones, and the line at the "
+            "alternate, a layer's time is the median of the profiled ones, and the lines at the "
             "end\n"
-            "says whether the table may be believed. floor_ms is 2 x MACs over the measured peak\n"
-            "of one core. With a calibration in the database roof_% is the part reached of what "
-            "is\n"
-            "attainable at that layer's intensity (flop_byte), and bound what binds it.\n\n"
+            "say what memory it took and whether the table may be believed. floor_ms is 2 x MACs\n"
+            "over the measured peak of one core. With a calibration in the database roof_% is the\n"
+            "part reached of what is attainable at that layer's intensity (flop_byte), and bound\n"
+            "what binds it.\n\n"
             "  moprof profile mobileone-s0\n"
             "  moprof profile mobileone-s0:train --fuse none\n"
             "  moprof profile mobileone-s4 --backend vulkan --runs 10",

@@ -41,6 +41,10 @@ typedef struct mop_plan_desc {
      * always measured with one and the same layout of its sets in the caches; outputs stay
      * bit-identical. Vulkan: the driver places memory, not applied. */
     size_t offset;
+    /* plan() frees each constant of the model as soon as it is packed (mop_model_drop), so that the
+     * peak of memory is what the plan needs and not twice that. Afterwards, also if plan() fails,
+     * the model is good for its graph and for mop_model_free only. */
+    bool takes_constants;
 } mop_plan_desc;
 
 /* "auto" or "off": the setting no_winograd as options and the database spell it. */
@@ -50,6 +54,7 @@ mop_status mop_winograd_parse(const char *text, bool *no_winograd, mop_err *err)
 
 typedef struct mop_plan_info {
     uint64_t arena_bytes, weight_bytes;
+    uint64_t live_bytes;   /* of what the arena holds, at the step that needs most */
     uint64_t setup_ns;     /* planning, packing, pipeline creation */
     uint64_t first_run_ns; /* 0 until the first run has ended */
     uint32_t n_dispatches;
@@ -85,7 +90,8 @@ typedef struct mop_backend {
     bool (*supports)(const mop_device *device, const mop_op_inst *inst);
 
     /* Plans model, which is only read while plan() runs except for its graph, which must outlive
-     * the plan. MOP_EUNSUPPORTED names the first node that the device cannot do. */
+     * the plan, and for its constants with takes_constants. MOP_EUNSUPPORTED names the first node
+     * that the device cannot do. */
     mop_status (*plan)(mop_device *device, const mop_model *model, const mop_plan_desc *desc,
                        mop_plan **out, mop_err *err);
     void (*plan_free)(mop_plan *plan); /* NULL is fine */

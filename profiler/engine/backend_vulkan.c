@@ -108,6 +108,7 @@ static mop_status vulkan_plan(mop_device *device, const mop_model *model, const 
     plan->vk = device->vk;
     plan->graph = model->graph;
     plan->keep_all = desc->keep_all;
+    plan->takes_constants = desc->takes_constants;
     mop_status s = mop_vulkan_plan_init(plan, model, err);
     if (s == MOP_OK)
         s = mop_vulkan_record(plan, false, err);

@@ -26,7 +26,7 @@ typedef struct mop_vulkan_node {
 struct mop_plan {
     mop_vk *vk;
     const mop_graph *graph;
-    bool keep_all;
+    bool keep_all, takes_constants;
     uint64_t timeout_ns;
     mop_plan_info info;
     mop_memplan memory;
@@ -46,8 +46,8 @@ struct mop_plan {
 /* The same as the back end's open, with every option of the context. */
 mop_status mop_vulkan_open(const mop_vk_options *options, mop_device **out, mop_err *err);
 
-/* Fills plan (zeroed, with vk, graph and keep_all set): memory, packed constants, pipelines and
- * descriptors. On failure the plan is left for mop_vulkan_plan_release(). */
+/* Fills plan (zeroed, with vk, graph and what is asked for set): memory, packed constants,
+ * pipelines and descriptors. On failure the plan is left for mop_vulkan_plan_release(). */
 mop_status mop_vulkan_plan_init(mop_plan *plan, const mop_model *model, mop_err *err);
 void mop_vulkan_plan_release(mop_plan *plan);
 

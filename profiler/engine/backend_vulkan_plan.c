@@ -60,22 +60,25 @@ static mop_status place_outputs(mop_plan *plan, mop_err *err)
             return mop_fail(err, MOP_EFAIL, "node %u was placed at %zu, not a multiple of %zu", i,
                             plan->memory.offset[i], a);
     plan->info.arena_bytes = plan->memory.bytes;
+    plan->info.live_bytes = plan->memory.live_bytes;
     return mop_vk_buffer_init(plan->vk, &plan->arena, plan->memory.bytes, MOP_VK_DEVICE, err);
 }
 
-/* Packs all constants to `dst`, which mirrors the weights buffer. */
+/* Packs all constants to `dst`, which mirrors the weights buffer, and frees them if they are the
+ * plan's to take. */
 static void pack_weights(const mop_plan *plan, const mop_model *model, char *dst)
 {
     memset(dst, 0, plan->info.weight_bytes);
     for (uint32_t i = 1; i < plan->graph->n_nodes; i++) {
         const mop_vulkan_node *node = &plan->nodes[i];
         const float *w[MOP_MAX_WEIGHTS];
-        if (node->weights_bytes == 0)
-            continue;
         for (uint32_t k = 0; k < MOP_MAX_WEIGHTS; k++)
             w[k] = mop_model_w(model, i, k);
-        node->kernel->pack(&plan->vk->caps, &plan->graph->nodes[i].inst, w,
-                           (float *)(void *)(dst + node->weights_offset));
+        if (node->weights_bytes > 0)
+            node->kernel->pack(&plan->vk->caps, &plan->graph->nodes[i].inst, w,
+                               (float *)(void *)(dst + node->weights_offset));
+        if (plan->takes_constants)
+            mop_model_drop(model, i);
     }
 }
 

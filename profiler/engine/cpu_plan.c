@@ -202,9 +202,9 @@ static mop_status allocate(mop_plan *plan, size_t offset, mop_err *err)
         !mop_mul_size(plan->own.stride, (size_t)plan->device->info.threads, &scratch))
         return mop_fail(err, MOP_ENOMEM, "out of memory: scratch of %d threads",
                         plan->device->info.threads);
-    if (mop_block_init(&plan->arena, plan->memory.bytes, offset, err) != MOP_OK ||
-        mop_block_init(&plan->weights, plan->weight_bytes, offset, err) != MOP_OK ||
-        mop_block_init(&plan->scratch, scratch, 0, err) != MOP_OK)
+    if (mop_block_reserve(&plan->arena, plan->memory.bytes, offset, err) != MOP_OK ||
+        mop_block_reserve(&plan->weights, plan->weight_bytes, offset, err) != MOP_OK ||
+        mop_block_reserve(&plan->scratch, scratch, 0, err) != MOP_OK)
         return MOP_ENOMEM;
     return MOP_OK;
 }
@@ -217,7 +217,9 @@ static void lock_memory(mop_plan *plan)
     plan->info.is_lock_refused = !plan->keep_all && !plan->info.is_locked;
 }
 
-static void pack_constants(mop_plan *plan, const mop_model *model)
+/* Arena and scratch are touched when all constants are packed, so that the room of a constant that
+ * is there twice, as the model's and packed, does not come on top of theirs. */
+static void fill(mop_plan *plan, const mop_model *model, bool takes_constants)
 {
     for (uint32_t i = 1; i < plan->graph->n_nodes; i++) {
         const mop_cpu_step *s = &plan->steps[i];
@@ -226,7 +228,11 @@ static void pack_constants(mop_plan *plan, const mop_model *model)
             w[slot] = mop_model_w(model, i, slot);
         if (s->kernel->pack != NULL)
             s->kernel->pack(&plan->graph->nodes[i].inst, w, plan->weights.at + s->packed_offset);
+        if (takes_constants)
+            mop_model_drop(model, i);
     }
+    mop_block_touch(&plan->arena);
+    mop_block_touch(&plan->scratch);
 }
 
 void mop_cpu_plan_free(mop_plan *plan)
@@ -277,8 +283,9 @@ mop_status mop_cpu_plan_create(mop_device *device, const mop_model *model,
         mop_cpu_plan_free(plan);
         return status;
     }
-    pack_constants(plan, model);
+    fill(plan, model, desc->takes_constants);
     plan->info = (mop_plan_info){.arena_bytes = plan->memory.bytes,
+                                 .live_bytes = plan->memory.live_bytes,
                                  .weight_bytes = plan->weight_bytes,
                                  .n_dispatches = model->graph->n_nodes - 1};
     lock_memory(plan);

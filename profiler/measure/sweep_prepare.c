@@ -240,6 +240,16 @@ static void take_back(preparing *p)
     n->input = NULL;
 }
 
+/* Its plans have packed constants of their own, and none is made of it again: of what was fused the
+ * graphs are still read. */
+static void drop_constants(const sweep_network *n)
+{
+    for (size_t f = 0; f <= MOP_FUSE_GRAPH; f++) {
+        for (uint32_t i = 0; n->fused[f] != NULL && i < n->fused[f]->graph->n_nodes; i++)
+            mop_model_drop(n->fused[f], i);
+    }
+}
+
 /* False if the network must wait for another block. */
 static bool prepare_network(sweep *s, size_t k)
 {
@@ -267,6 +277,8 @@ static bool prepare_network(sweep *s, size_t k)
         mop_sweep_mark(s->part->page, MOP_WORK_OTHER, 0);
     if (p.is_full)
         take_back(&p);
+    else
+        drop_constants(&s->networks[k]);
     mop_subject_model_release(&p.m);
     return !p.is_full;
 }

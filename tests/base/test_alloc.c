@@ -101,6 +101,32 @@ static void strdup_copies(void **state)
     free(empty);
 }
 
+static void pages_that_are_freed_leave_their_neighbours(void **state)
+{
+    enum { BLOCKS = 9 };
+    unsigned char *block[BLOCKS];
+    size_t size = 3;
+    (void)state;
+    for (int i = 0; i < BLOCKS; i++, size = 7 * size + 1) { /* from within a page to many */
+        block[i] = mop_alloc_aligned(size, NULL);
+        assert_non_null(block[i]);
+        memset(block[i], i + 1, size);
+    }
+    for (int i = 0; i < BLOCKS; i += 2) {
+        size = 3;
+        for (int k = 0; k < i; k++)
+            size = 7 * size + 1;
+        mop_free_pages(block[i], size);
+    }
+    size = 3;
+    for (int i = 0; i < BLOCKS; i++, size = 7 * size + 1)
+        for (size_t k = 0; i % 2 == 1 && k < size; k += 101)
+            assert_int_equal(block[i][k], i + 1);
+    for (int i = 1; i < BLOCKS; i += 2)
+        free(block[i]);
+    mop_free_pages(NULL, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +136,7 @@ int main(void)
         cmocka_unit_test(a_failed_realloc_leaves_the_block),
         cmocka_unit_test(aligned_blocks_are_aligned_and_whole),
         cmocka_unit_test(strdup_copies),
+        cmocka_unit_test(pages_that_are_freed_leave_their_neighbours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
