@@ -41,6 +41,12 @@ void *mop_alloc_aligned(size_t bytes, mop_err *err)
     return may_go_on(err) ? aligned_alloc(MOP_ALIGN, (bytes / MOP_ALIGN + 1) * MOP_ALIGN) : NULL;
 }
 
+void mop_free_pages(void *p, size_t bytes)
+{
+    (void)bytes; /* only the heap would know better */
+    free(p);
+}
+
 char *mop_strdup(const char *s, mop_err *err)
 {
     return may_go_on(err) ? strdup(s) : NULL;
