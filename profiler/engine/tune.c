@@ -150,16 +150,15 @@ mop_status mop_tune_read(const char *path, mop_tune *t, mop_err *err)
     return status;
 }
 
-/* The folder of path, if only that one is missing. A failure shows when the file is opened. */
-static void make_folder(const char *path)
+/* The folders of path that are missing. A failure shows when the file is opened. */
+static void make_folders(const char *path)
 {
     char folder[4096];
-    char *slash;
     (void)snprintf(folder, sizeof folder, "%s", path);
-    slash = strrchr(folder, '/');
-    if (slash != NULL && slash != folder) {
+    for (char *slash = strchr(folder + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         (void)mkdir(folder, 0777);
+        *slash = '/';
     }
 }
 
@@ -180,7 +179,7 @@ mop_status mop_tune_write(const char *path, const mop_tune *t, mop_err *err)
         json_decref(root);
         return mop_fail(err, MOP_ENOMEM, "out of memory: a tuning of %zu shapes", t->n);
     }
-    make_folder(path);
+    make_folders(path);
     status = mop_outfile_open(&out, path, err);
     if (status == MOP_OK) {
         (void)json_dumpf(root, out.f, JSON_INDENT(1)); /* the commit looks at ferror */

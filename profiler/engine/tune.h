@@ -34,7 +34,7 @@ void mop_tune_key(const mop_device_info *info, char out[MOP_TUNE_KEY]);
  * is damaged or something else. */
 mop_status mop_tune_read(const char *path, mop_tune *t, mop_err *err);
 
-/* Puts t in the place of path; makes its folder if that is all that lacks. */
+/* Puts t in the place of path; makes the folders that lack. */
 mop_status mop_tune_write(const char *path, const mop_tune *t, mop_err *err);
 
 /* Removes the entries of other keys. */

@@ -8,27 +8,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/kernel.h"
 #include "profiler/engine/tune.h"
+#include "tests/support/folder.h"
 #include "variants/variant.h"
 
-static char path[64];
+static char folder[MOP_FOLDER_MAX], path[MOP_FOLDER_MAX + 32];
 
 static int new_path(void **state)
 {
     (void)state;
-    (void)snprintf(path, sizeof path, "/tmp/moprof-tune-%ld.json", (long)getpid());
+    if (!mop_folder_make(folder))
+        return -1;
+    (void)snprintf(path, sizeof path, "%s/tune.json", folder);
     return 0;
 }
 
 static int remove_path(void **state)
 {
     (void)state;
-    (void)unlink(path);
-    return 0;
+    return mop_folder_remove(folder) ? 0 : -1;
 }
 
 static mop_op_inst conv3x3(void)
@@ -64,6 +65,7 @@ static void a_tuning_is_read_back_and_used_by_its_own_device_only(void **state)
     (void)snprintf(e.key, sizeof e.key, "another processor");
     (void)snprintf(e.kernel, sizeof e.kernel, "conv_wino2");
     assert_int_equal(mop_tune_put(&t, &e, NULL), MOP_OK);
+    (void)snprintf(path, sizeof path, "%s/not/there/tune.json", folder);
     assert_int_equal(mop_tune_write(path, &t, NULL), MOP_OK);
     assert_int_equal(mop_tune_read(path, &back, NULL), MOP_OK);
     assert_int_equal(back.n, 2);
