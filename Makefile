@@ -241,7 +241,7 @@ $(B)/gen/peers.list: FORCE
 $(PEER_OBJ): $(B)/gen/peers.list
 $(PEER_OBJ): ALL_CFLAGS += $(PEER_CFLAGS)
 $(B)/tests/peers/test_rounds: $(B)/tests/peers/rounds.o
-$(B)/tests/peers/bench_peers: $(PEER_OBJ) $(B)/libmoprof.a
+$(B)/tests/peers/bench_peers: $(PEER_OBJ) $(B)/tests/support/folder.o $(B)/libmoprof.a
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS_$(CONFIG)) $(LDFLAGS) -o $@ $^ $(PEER_LIBS) $(PKG_LIBS)
 
 bench-peers: $(B)/tests/peers/bench_peers tests/peers/node_modules/.installed ## networks beside ONNX Runtime, XNNPACK, oneDNN; PEERS='--threads 2 ...'

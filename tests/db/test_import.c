@@ -81,7 +81,7 @@ static const char litert[] =
     "INFO: STARTING!\n"
     "INFO: Min num runs: [50]\n"
     "INFO: Num threads: [4]\n"
-    "INFO: Graph: [/data/local/tmp/mobilenet_v2_1.0_224.tflite]\n"
+    "INFO: Graph: [mobilenet_v2_1.0_224.tflite]\n"
     "INFO: #threads used for CPU inference: [4]\n"
     "INFO: Initialized session in 16.599ms.\n"
     "INFO: Running benchmark for at least 1 iterations and at least 0.5 seconds but terminate if "

@@ -15,6 +15,7 @@
 #include "profiler/engine/cpu_info.h"
 #include "profiler/engine/peak.h"
 #include "tests/peers/results.h"
+#include "tests/support/folder.h"
 #include "variants/passes.h"
 
 /* How far an output may be from float64, in bounds that moprof holds itself to: an engine may add
@@ -44,7 +45,7 @@ typedef struct contest {
     mop_canary canary;
     mop_rng rng;
     double bandwidth;
-    char folder[64];
+    char folder[MOP_FOLDER_MAX];
     bool is_any_wrong;
     mop_result results[MOST_NETWORKS];
     size_t n_results;
@@ -348,12 +349,12 @@ int main(int argc, const char **argv)
     c->options = &o;
     c->clock = mop_clock_real();
     mop_rng_init(&c->rng, (uint64_t)o.seed, 0);
-    (void)snprintf(c->folder, sizeof c->folder, "/tmp/moprof-peers-XXXXXX");
-    if (mkdtemp(c->folder) == NULL)
-        (void)mop_fail(&err, MOP_EIO, "cannot make a folder in /tmp");
-    else
+    if (!mop_folder_make(c->folder)) {
+        (void)mop_fail(&err, MOP_EIO, "cannot make a folder for files of the engines");
+    } else {
         (void)run_all(c, &err);
-    (void)rmdir(c->folder);
+        (void)mop_folder_remove(c->folder); /* the figures are there all the same */
+    }
     if (err.code != MOP_OK)
         fprintf(stderr, "bench_peers: %s\n", err.msg);
     int rc = err.code == MOP_OK ? c->is_any_wrong ? EXIT_CHECK : 0 : err.code == MOP_EINVAL ? 2 : 1;

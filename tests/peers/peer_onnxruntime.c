@@ -13,13 +13,14 @@
 #include "profiler/base/alloc.h"
 #include "profiler/base/build.h"
 #include "tests/peers/peer.h"
+#include "tests/support/folder.h"
 
 #define SCRIPT "tests/peers/onnxruntime.js"
 
 struct mop_peer_net {
     pid_t child;
     FILE *to, *from;
-    char folder[64];
+    char folder[MOP_FOLDER_MAX];
 };
 
 /* node SCRIPT arg[0] arg[1] arg[2], with pipes to its input and from its output. */
@@ -94,7 +95,7 @@ static mop_status write_input(const mop_subject_model *m, const char *path, mop_
 
 static mop_status onnxruntime_open(const mop_peer_task *task, mop_peer_net **out, mop_err *err)
 {
-    char model[96], input[96], threads[16];
+    char model[MOP_FOLDER_MAX + 16], input[MOP_FOLDER_MAX + 16], threads[16];
     const char *const arg[] = {model, input, threads};
     const mop_onnx_desc desc = {
         .name = task->subject->spec.text, .version = mop_build_id(), .doc = ""};
@@ -139,7 +140,7 @@ static mop_status onnxruntime_run(mop_peer_net *net, int times, uint64_t *ns, mo
 
 static mop_status onnxruntime_output(mop_peer_net *net, float *out, size_t n, mop_err *err)
 {
-    char path[96];
+    char path[MOP_FOLDER_MAX + 16];
     size_t got = 0;
     FILE *f;
     mop_status status;
