@@ -3,6 +3,7 @@
 #ifndef PROFILER_ENGINE_BACKEND_H
 #define PROFILER_ENGINE_BACKEND_H
 
+#include "kernels/dtype.h"
 #include "variants/model.h"
 
 typedef struct mop_device mop_device; /* each back end defines its own */
@@ -30,9 +31,10 @@ typedef struct mop_device_info {
 /* Start offsets are multiples of MOP_ALIGN below this: one small page. */
 #define MOP_PLAN_OFFSETS 4096
 
-/* How a model becomes a plan. fuse and no_winograd are settings that a study compares; the others
- * change no output bit. */
+/* How a model becomes a plan. fuse, no_winograd and dtype are settings that a study compares; the
+ * others change no output bit. */
 typedef struct mop_plan_desc {
+    mop_dtype dtype;  /* what mop_backend_runs() refuses is MOP_EUNSUPPORTED to plan() */
     unsigned fuse;    /* CPU: of mop_fuse MOP_FUSE_SE and MOP_FUSE_DWPW; a back end without a way to
                          run these layers together ignores them */
     bool no_winograd; /* CPU: every convolution as the sum it is written as */
@@ -89,6 +91,10 @@ typedef struct mop_backend {
 
     bool (*supports)(const mop_device *device, const mop_op_inst *inst);
 
+    /* Whether device runs networks in dtype, else MOP_EUNSUPPORTED with what it lacks. Asked
+     * through mop_backend_runs() and not for fp32, which every device runs. NULL: nothing else. */
+    mop_status (*runs)(const mop_device *device, mop_dtype dtype, mop_err *err);
+
     /* Plans model, which is only read while plan() runs except for its graph, which must outlive
      * the plan, and for its constants with takes_constants. MOP_EUNSUPPORTED names the first node
      * that the device cannot do. */
@@ -108,13 +114,23 @@ typedef struct mop_backend {
      * 2-norm on independent values of zero mean, >= 1. NULL: 1 everywhere. */
     double (*error_growth)(const mop_plan *plan, uint32_t node);
 
+    /* How finely node keeps its values in the plan's number type; node 0 is the input, of which
+     * only `stored`, `tiny` and `largest` are looked at. NULL: float32 throughout. */
+    void (*precision)(const mop_plan *plan, uint32_t node, mop_precision *out);
+
+    /* Rounds w[n], constant j of node as the model has it, to what the plan holds of it, which
+     * kernels compute with: what is rounded at packing is no error of a kernel. NULL: plans hold
+     * what models have. */
+    void (*hold)(const mop_plan *plan, uint32_t node, uint32_t j, float *w, size_t n);
+
     /* One inference: in is NHWC as the graph's input, out receives the output node, NHWC, complete
      * when run returns. Allocates and prints nothing. profile may be NULL; a profiled run is slower
      * and never mixed with plain ones. MOP_ELOST is sticky: free everything and open again. */
     mop_status (*run)(mop_plan *plan, const float *in, float *out, mop_profile *profile,
                       mop_err *err);
 
-    /* Copies node's output of the last run to dst[n], NHWC. Only with keep_all or the last node. */
+    /* Copies node's output of the last run to dst[n], NHWC. Only with keep_all or the last node.
+     * Node 0 gives the input as the plan holds it. */
     mop_status (*read)(mop_plan *plan, uint32_t node, float *dst, size_t n, mop_err *err);
 
     /* Device time of the latest plain run in ns into *ns; false if the device has no clock that can
@@ -130,10 +146,18 @@ typedef struct mop_backend {
     uint32_t (*validation_messages)(const mop_device *device);
 } mop_backend;
 
+#define MOP_BACKEND_ROW(id) extern const mop_backend mop_backend_##id;
+#include "profiler/engine/backends.def"
+#undef MOP_BACKEND_ROW
+
 /* Row i of backends.def, or NULL past the end. */
 const mop_backend *mop_backend_at(size_t i);
 
 /* By id; NULL with MOP_EINVAL and the nearest id if unknown. */
 const mop_backend *mop_backend_find(const char *id, mop_err *err);
+
+/* MOP_OK if device of backend runs networks in dtype, else MOP_EUNSUPPORTED with the reason. */
+mop_status mop_backend_runs(const mop_backend *backend, const mop_device *device, mop_dtype dtype,
+                            mop_err *err);
 
 #endif

@@ -102,6 +102,9 @@ static mop_status vulkan_plan(mop_device *device, const mop_model *model, const 
 {
     const mop_clock clock = mop_clock_real();
     const uint64_t begin = mop_now_ns(&clock);
+    mop_status s = mop_backend_runs(&mop_backend_vulkan, device, desc->dtype, err);
+    if (s != MOP_OK)
+        return s;
     mop_plan *plan = mop_calloc(1, sizeof *plan, err);
     if (plan == NULL)
         return MOP_ENOMEM;
@@ -109,7 +112,7 @@ static mop_status vulkan_plan(mop_device *device, const mop_model *model, const 
     plan->graph = model->graph;
     plan->keep_all = desc->keep_all;
     plan->takes_constants = desc->takes_constants;
-    mop_status s = mop_vulkan_plan_init(plan, model, err);
+    s = mop_vulkan_plan_init(plan, model, err);
     if (s == MOP_OK)
         s = mop_vulkan_record(plan, false, err);
     if (s != MOP_OK) {

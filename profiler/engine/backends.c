@@ -4,10 +4,6 @@
 
 #include "profiler/base/text.h"
 
-#define MOP_BACKEND_ROW(id) extern const mop_backend mop_backend_##id;
-#include "profiler/engine/backends.def"
-#undef MOP_BACKEND_ROW
-
 static const mop_backend *const backends[] = {
 #define MOP_BACKEND_ROW(id) &mop_backend_##id,
 #include "profiler/engine/backends.def"
@@ -34,6 +30,17 @@ const mop_backend *mop_backend_find(const char *id, mop_err *err)
                    nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
                    nearest != NULL ? "'?" : "");
     return NULL;
+}
+
+mop_status mop_backend_runs(const mop_backend *backend, const mop_device *device, mop_dtype dtype,
+                            mop_err *err)
+{
+    if (dtype == MOP_DTYPE_FP32)
+        return MOP_OK;
+    if (backend->runs != NULL)
+        return backend->runs(device, dtype, err);
+    return mop_fail(err, MOP_EUNSUPPORTED, "back end %s computes in %s only, not in %s",
+                    backend->id, mop_dtype_name(MOP_DTYPE_FP32), mop_dtype_name(dtype));
 }
 
 const char *mop_winograd_name(bool no_winograd)

@@ -255,8 +255,11 @@ mop_status mop_cpu_plan_create(mop_device *device, const mop_model *model,
 {
     const mop_clock clock = mop_clock_real();
     const uint64_t start = mop_now_ns(&clock);
-    mop_status status = MOP_ENOMEM;
+    mop_status status = mop_backend_runs(&mop_backend_cpu, device, desc->dtype, err);
     mop_plan *plan = NULL;
+    if (status != MOP_OK)
+        return status;
+    status = MOP_ENOMEM;
     if (desc->offset >= MOP_PLAN_OFFSETS || desc->offset % MOP_ALIGN != 0)
         return mop_fail(err, MOP_EINVAL, "cpu: a plan cannot start at offset %zu", desc->offset);
     plan = mop_calloc(1, sizeof *plan, err);

@@ -4,8 +4,6 @@
 
 #include "profiler/engine/backend_vulkan.h"
 
-extern const mop_backend mop_backend_vulkan;
-
 typedef struct vulkan_fixture {
     mop_device *device; /* NULL: there is none, and `reason` says why */
     bool validates;

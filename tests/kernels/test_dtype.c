@@ -1,0 +1,95 @@
+/* Number types: their names, and float16 against what IEEE 754 says of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/dtype.h"
+
+static void every_name_reads_back(void **state)
+{
+    (void)state;
+    for (int i = 0; i < MOP_DTYPE_COUNT; i++) {
+        mop_dtype read = MOP_DTYPE_COUNT;
+        assert_int_equal(mop_dtype_parse(mop_dtype_name((mop_dtype)i), &read, NULL), MOP_OK);
+        assert_int_equal(read, i);
+        assert_true(strlen(mop_dtype_name((mop_dtype)i)) < MOP_DTYPE_TEXT);
+        assert_true(strlen(mop_dtype_what((mop_dtype)i)) > 0);
+    }
+    assert_int_equal(MOP_DTYPE_FP32, 0);
+}
+
+static void what_is_no_number_type_is_refused_with_the_nearest(void **state)
+{
+    mop_dtype d = MOP_DTYPE_INT8;
+    mop_err err = {0};
+    (void)state;
+    assert_int_equal(mop_dtype_parse("fp61", &d, &err), MOP_EINVAL);
+    assert_string_equal(err.msg, "there is no number type 'fp61'; did you mean 'fp16'?");
+    assert_int_equal(mop_dtype_parse("", &d, &err), MOP_EINVAL);
+    assert_int_equal(d, MOP_DTYPE_INT8);
+}
+
+/* The value of a finite half from its fields, in double. */
+static double value_of(uint16_t h)
+{
+    int exponent = h >> 10 & 31, mantissa = h & 1023;
+    double v = exponent == 0 ? ldexp(mantissa, -24) : ldexp(1024 + mantissa, exponent - 25);
+    return h & 0x8000 ? -v : v;
+}
+
+static void every_float16_reads_as_its_fields_say_and_back(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h <= UINT16_MAX; h++) {
+        float x = mop_fp16_to((uint16_t)h);
+        bool is_special = (h & 0x7c00) == 0x7c00;
+        if (is_special && (h & 0x3ff) != 0) {
+            assert_true(isnan(x));
+            assert_true(isnan(mop_fp16_to(mop_fp16_from(x))));
+            continue;
+        }
+        if (is_special)
+            assert_true(isinf(x) && (x < 0) == (h >= 0x8000));
+        else
+            assert_true((double)x == value_of((uint16_t)h));
+        assert_int_equal(mop_fp16_from(x), h);
+    }
+    assert_true((double)mop_fp16_to(0x7bff) == MOP_FP16_MAX);
+}
+
+/* Between each two neighbours: just below the middle, the middle, and just above it. */
+static void rounding_is_to_nearest_and_ties_to_even(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h < 0x7c00; h++) {
+        double low = value_of((uint16_t)h);
+        double high = h == 0x7bff ? 65536 : value_of((uint16_t)(h + 1));
+        float middle = (float)((low + high) / 2); /* float32 holds it */
+        uint32_t even = h % 2 == 0 ? h : h + 1;
+        assert_int_equal(mop_fp16_from(nextafterf(middle, 0)), h);
+        assert_int_equal(mop_fp16_from(middle), even);
+        assert_int_equal(mop_fp16_from(nextafterf(middle, INFINITY)), h + 1);
+        assert_int_equal(mop_fp16_from(-middle), even | 0x8000);
+    }
+    assert_int_equal(mop_fp16_from(INFINITY), 0x7c00);
+    assert_int_equal(mop_fp16_from(1e30f), 0x7c00);
+    assert_int_equal(mop_fp16_from(-0.0f), 0x8000);
+    assert_int_equal(mop_fp16_from(1e-45f), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_name_reads_back),
+        cmocka_unit_test(what_is_no_number_type_is_refused_with_the_nearest),
+        cmocka_unit_test(every_float16_reads_as_its_fields_say_and_back),
+        cmocka_unit_test(rounding_is_to_nearest_and_ties_to_even),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
