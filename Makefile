@@ -88,7 +88,8 @@ TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
 # --- embedded files ----------------------------------------------------------------------------------
 SHADERS := $(wildcard kernels/vk/shaders/*.comp)
 SHADER_INC := $(wildcard kernels/vk/shaders/*.glsl)
-SPV := $(if $(GLSLC),$(SHADERS:%.comp=$(B)/gen/%.spv))
+# each shader once for what it reads through: texel buffers or storage buffers
+SPV := $(if $(GLSLC),$(foreach s,texel buffer,$(SHADERS:%.comp=$(B)/gen/%.$(s).spv)))
 WEB := $(if $(NPM),$(foreach p,vega vega-lite vega-embed,reports/node_modules/$(p)/build/$(p).min.js))
 EMBED_PLAIN := $(wildcard db/migrations/*.sql db/queries/*.sql db/*.sql reports/*.sql reports/*.json \
     reports/*.css reports/*.js reports/*.html reports/data/*)
@@ -130,7 +131,11 @@ $(B)/%.$(1).o: %.c
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
-$(B)/gen/%.spv: %.comp $(SHADER_INC)
+$(B)/gen/%.texel.spv: %.comp $(SHADER_INC)
+	@mkdir -p $(@D)
+	$(GLSLC) --target-env=vulkan1.1 -O -DMOP_TEXEL -o $@ $<
+
+$(B)/gen/%.buffer.spv: %.comp $(SHADER_INC)
 	@mkdir -p $(@D)
 	$(GLSLC) --target-env=vulkan1.1 -O -o $@ $<
 

@@ -31,18 +31,18 @@ static bool fits_attention(const mop_vk_caps *caps, const mop_op_inst *inst)
     return inst->op == MOP_OP_EMBED || inst->op == MOP_OP_CLASS_TOKEN;
 }
 
-static size_t attention_vec4s(const mop_vk_caps *caps, const mop_op_inst *inst)
+static size_t attention_vec4s(const mop_vk_task *task)
 {
-    (void)caps;
+    const mop_op_inst *inst = task->inst;
     return inst->op == MOP_OP_EMBED ? (1 + (size_t)inst->out.h) * mop_vk_c4(inst->out.c) : 0;
 }
 
 /* The class token, then the positions, each with its tail. */
-static void pack_attention(const mop_vk_caps *caps, const mop_op_inst *inst,
-                           const float *const w[MOP_MAX_WEIGHTS], float *dst)
+static void pack_attention(const mop_vk_task *task, const float *const w[MOP_MAX_WEIGHTS],
+                           float *dst)
 {
+    const mop_op_inst *inst = task->inst;
     const size_t c = (size_t)inst->out.c, step = 4 * (size_t)mop_vk_c4(inst->out.c);
-    (void)caps;
     if (inst->op != MOP_OP_EMBED)
         return;
     memcpy(dst, w[0], c * sizeof(float));
@@ -50,13 +50,14 @@ static void pack_attention(const mop_vk_caps *caps, const mop_op_inst *inst,
         memcpy(dst + (1 + i) * step, w[1] + i * c, c * sizeof(float));
 }
 
-static void dispatch_attention(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch_attention(const mop_vk_task *task, mop_vk_dispatch *d)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_shape s = inst->out, *qkv = projections(inst);
     const mop_shape *in = qkv != NULL ? qkv : &inst->in[0];
     const uint32_t width = qkv != NULL ? (uint32_t)(qkv->c / 3 / inst->params.u.attn.heads) : 4;
     const uint32_t spec[] = {
-        mop_vk_wide(caps),
+        mop_vk_wide(task->caps),
         inst->op == MOP_OP_EMBED         ? KIND_EMBED
         : inst->op == MOP_OP_CLASS_TOKEN ? KIND_CLASS
         : inst->op == MOP_OP_ATTN_QK     ? KIND_QK
@@ -81,32 +82,30 @@ static bool fits_channels(const mop_vk_caps *caps, const mop_op_inst *inst)
     return inst->op == MOP_OP_LAYERNORM || inst->op == MOP_OP_SOFTMAX;
 }
 
-static size_t channels_vec4s(const mop_vk_caps *caps, const mop_op_inst *inst)
+static size_t channels_vec4s(const mop_vk_task *task)
 {
-    (void)caps;
+    const mop_op_inst *inst = task->inst;
     return inst->op == MOP_OP_LAYERNORM ? 2 * (size_t)mop_vk_c4(inst->out.c) : 0;
 }
 
-static void pack_channels(const mop_vk_caps *caps, const mop_op_inst *inst,
-                          const float *const w[MOP_MAX_WEIGHTS], float *dst)
+static void pack_channels(const mop_vk_task *task, const float *const w[MOP_MAX_WEIGHTS],
+                          float *dst)
 {
-    (void)caps;
+    const mop_op_inst *inst = task->inst;
     for (size_t c = 0; c < (size_t)inst->out.c && inst->op == MOP_OP_LAYERNORM; c++) {
         dst[c / 4 * 8 + c % 4] = w[0][c];
         dst[c / 4 * 8 + 4 + c % 4] = w[1][c];
     }
 }
 
-static void dispatch_channels(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch_channels(const mop_vk_task *task, mop_vk_dispatch *d)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_shape s = inst->out;
     const bool is_norm = inst->op == MOP_OP_LAYERNORM;
     const uint32_t spec[] = {
-        mop_vk_wide(caps),
-        is_norm ? KIND_LAYERNORM : KIND_SOFTMAX,
-        (uint32_t)s.c,
-        (uint32_t)s.h * (uint32_t)s.w,
-        bits_of(is_norm ? inst->params.u.bn.eps : 0),
+        mop_vk_wide(task->caps),       is_norm ? KIND_LAYERNORM : KIND_SOFTMAX,      (uint32_t)s.c,
+        (uint32_t)s.h * (uint32_t)s.w, bits_of(is_norm ? inst->params.u.bn.eps : 0),
     };
     d->shader = "channels";
     mop_vk_set(d, spec, sizeof spec / sizeof spec[0]);

@@ -11,13 +11,22 @@
 
 #include "kernels/vk/loader.h"
 
-/* Bindings of every shader of the project; one layout serves all pipelines. */
+/* Bindings of every shader of the project: as many storage buffers as every device has. */
 enum {
-    MOP_VK_BIND_OUT = 0,     /* storage buffer */
-    MOP_VK_BIND_IN = 1,      /* and 2, 3: uniform texel buffers, rgba32f */
-    MOP_VK_BIND_WEIGHTS = 4, /* uniform texel buffer, rgba32f */
-    MOP_VK_BINDINGS = 5
+    MOP_VK_BIND_OUT = 0, /* storage buffer */
+    MOP_VK_BIND_IN = 1,  /* and 2: what mop_vk_source says */
+    MOP_VK_BIND_WEIGHTS = 3,
+    MOP_VK_BINDINGS = 4,
+    MOP_VK_MAX_IN = MOP_VK_BIND_WEIGHTS - MOP_VK_BIND_IN
 };
+
+/* What a shader reads its inputs and constants through. Each shader is compiled for each of them,
+ * and each has its own layout. */
+typedef enum mop_vk_source {
+    MOP_VK_TEXEL,  /* uniform texel buffers */
+    MOP_VK_BUFFER, /* storage buffers */
+    MOP_VK_SOURCES
+} mop_vk_source;
 
 /* What decides which shader does a node's work and how it is cut into workgroups. */
 typedef struct mop_vk_caps {
@@ -66,8 +75,8 @@ typedef struct mop_vk {
     int threads;
     uint32_t n_messages;     /* validation warnings and errors */
     char first_message[512]; /* the first of them */
-    VkDescriptorSetLayout set_layout;
-    VkPipelineLayout layout;
+    VkDescriptorSetLayout set_layout[MOP_VK_SOURCES];
+    VkPipelineLayout layout[MOP_VK_SOURCES];
     VkPipelineCache cache;
     struct mop_vk_pipelines *pipelines;
 } mop_vk;

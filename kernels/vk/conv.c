@@ -1,11 +1,6 @@
 /* Host side of conv.comp, conv_plain.comp, conv_grouped.comp: tiles, constants, packing. */
 #include "kernels/vk/kernel.h"
 
-/* The tile: pixels per lane, output vec4s, input vec4s per step. */
-struct tile {
-    uint32_t p, t, u;
-};
-
 /* The size from `sizes` that covers `total` with the least waste; an earlier one is only left for
  * one that saves a tenth. */
 static uint32_t least_waste(size_t total, uint32_t unit, const uint32_t *sizes, size_t n)
@@ -22,17 +17,30 @@ static uint32_t least_waste(size_t total, uint32_t unit, const uint32_t *sizes, 
 
 /* 4 pixels by 4 vec4s runs within a few percent of anything larger on lavapipe and compiles in half
  * the time of 4 by 8; an input of up to 4 channels, where stores outweigh products, prefers 2. */
-static struct tile choose_tile(const mop_vk_caps *caps, const mop_op_inst *inst)
+static mop_vk_variant choose_tile(const mop_vk_caps *caps, const mop_op_inst *inst)
 {
     static const uint32_t pixel_sizes[] = {4, 5, 7, 3, 2, 1}, group_sizes[] = {4, 5, 3, 2, 1};
     const mop_shape out = inst->out;
     const size_t pixels = (size_t)out.n * (size_t)out.h * (size_t)out.w;
     const bool shallow = inst->in[0].c <= 4;
-    return (struct tile){
-        .p = least_waste(pixels, caps->lanes, pixel_sizes + (shallow ? 4 : 0), shallow ? 2 : 6),
-        .t = least_waste(mop_vk_c4(out.c), 1, group_sizes, 5),
+    return (mop_vk_variant){
+        .x = (uint8_t)least_waste(pixels, caps->lanes, pixel_sizes + (shallow ? 4 : 0),
+                                  shallow ? 2 : 6),
+        .t = (uint8_t)least_waste(mop_vk_c4(out.c), 1, group_sizes, 5),
         .u = 1,
     };
+}
+
+/* Sides x, t and u in the terms of conv.glsl: P, T and U. */
+static size_t variants(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_variant *list)
+{
+    static const uint8_t others[][2] = {{4, 4}, {2, 4}, {4, 2}, {1, 4}, {4, 8}, {2, 2}, {1, 1}};
+    size_t n = 0;
+    list[n++] = choose_tile(caps, inst);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (others[i][0] != list[0].x || others[i][1] != list[0].t)
+            list[n++] = (mop_vk_variant){.x = others[i][0], .t = others[i][1], .u = 1};
+    return n;
 }
 
 static bool is_conv(const mop_op_inst *inst)
@@ -58,24 +66,25 @@ static bool fits_grouped(const mop_vk_caps *caps, const mop_op_inst *inst)
 }
 
 /* vec4s of one tile of output groups: the bias, then every tap. */
-static size_t tile_vec4s(const mop_op_inst *inst, struct tile t)
+static size_t tile_vec4s(const mop_op_inst *inst, mop_vk_variant t)
 {
     const mop_conv_params *p = &inst->params.u.conv;
     return t.t + (size_t)p->kh * (size_t)p->kw * mop_vk_c4(inst->in[0].c) * 4 * t.t;
 }
 
-static size_t packed_vec4s(const mop_vk_caps *caps, const mop_op_inst *inst)
+static size_t packed_vec4s(const mop_vk_task *task)
 {
-    const struct tile t = choose_tile(caps, inst);
+    const mop_op_inst *inst = task->inst;
+    const mop_vk_variant t = task->variant;
     /* lanes past the last weight of a step load up to a subgroup further */
-    return mop_vk_div_up(mop_vk_c4(inst->out.c), t.t) * tile_vec4s(inst, t) + caps->lanes;
+    return mop_vk_div_up(mop_vk_c4(inst->out.c), t.t) * tile_vec4s(inst, t) + task->caps->lanes;
 }
 
-static void pack(const mop_vk_caps *caps, const mop_op_inst *inst,
-                 const float *const w[MOP_MAX_WEIGHTS], float *dst)
+static void pack(const mop_vk_task *task, const float *const w[MOP_MAX_WEIGHTS], float *dst)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_conv_params *p = &inst->params.u.conv;
-    const struct tile t = choose_tile(caps, inst);
+    const mop_vk_variant t = task->variant;
     const size_t taps = (size_t)p->kh * (size_t)p->kw, cin = (size_t)inst->in[0].c;
     const size_t c4 = mop_vk_c4(inst->in[0].c), block = tile_vec4s(inst, t) * 4;
     for (size_t o = 0; o < (size_t)p->cout; o++) {
@@ -99,15 +108,16 @@ static bool may_fall_outside(const mop_op_inst *inst)
            (out.w - 1) * p->stride + (p->kw - 1) * p->dilation >= in.w;
 }
 
-static void dispatch_tiled(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch_tiled(const mop_vk_task *task, mop_vk_dispatch *d)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_conv_params *p = &inst->params.u.conv;
-    const struct tile t = choose_tile(caps, inst);
+    const mop_vk_variant t = task->variant;
     const mop_shape in = inst->in[0], out = inst->out;
     const size_t pixels = (size_t)out.n * (size_t)out.h * (size_t)out.w;
     const uint32_t spec[] = {
-        caps->lanes,
-        t.p,
+        task->caps->lanes,
+        t.x,
         t.t,
         t.u,
         (uint32_t)in.n,
@@ -128,38 +138,37 @@ static void dispatch_tiled(const mop_vk_caps *caps, const mop_op_inst *inst, mop
         inst->params.has_residual,
     };
     mop_vk_set(d, spec, sizeof spec / sizeof spec[0]);
-    d->groups[0] = mop_vk_div_up(pixels, caps->lanes * t.p);
+    d->groups[0] = mop_vk_div_up(pixels, task->caps->lanes * t.x);
     d->groups[1] = mop_vk_div_up(mop_vk_c4(out.c), t.t);
     d->groups[2] = 1;
 }
 
-static void dispatch_plain(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch_plain(const mop_vk_task *task, mop_vk_dispatch *d)
 {
     d->shader = "conv_plain";
-    dispatch_tiled(caps, inst, d);
+    dispatch_tiled(task, d);
 }
 
-static void dispatch_shuffle(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch_shuffle(const mop_vk_task *task, mop_vk_dispatch *d)
 {
     d->shader = "conv";
-    dispatch_tiled(caps, inst, d);
+    dispatch_tiled(task, d);
 }
 
-static size_t grouped_vec4s(const mop_vk_caps *caps, const mop_op_inst *inst)
+static size_t grouped_vec4s(const mop_vk_task *task)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_conv_params *p = &inst->params.u.conv;
     const size_t taps = (size_t)p->kh * (size_t)p->kw;
-    (void)caps;
     return mop_vk_c4(inst->out.c) * ((size_t)(inst->in[0].c / p->groups) * taps + 1);
 }
 
-static void pack_grouped(const mop_vk_caps *caps, const mop_op_inst *inst,
-                         const float *const w[MOP_MAX_WEIGHTS], float *dst)
+static void pack_grouped(const mop_vk_task *task, const float *const w[MOP_MAX_WEIGHTS], float *dst)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_conv_params *p = &inst->params.u.conv;
     const size_t taps = (size_t)p->kh * (size_t)p->kw;
     const size_t cg = (size_t)(inst->in[0].c / p->groups);
-    (void)caps;
     for (size_t o = 0; o < (size_t)p->cout; o++) {
         float *group = dst + o / 4 * (cg * taps + 1) * 4;
         if (p->has_bias)
@@ -170,12 +179,13 @@ static void pack_grouped(const mop_vk_caps *caps, const mop_op_inst *inst,
     }
 }
 
-static void dispatch_grouped(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch_grouped(const mop_vk_task *task, mop_vk_dispatch *d)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_conv_params *p = &inst->params.u.conv;
     const mop_shape in = inst->in[0], out = inst->out;
     const uint32_t spec[] = {
-        mop_vk_wide(caps),
+        mop_vk_wide(task->caps),
         (uint32_t)in.n,
         (uint32_t)in.c,
         (uint32_t)in.h,
@@ -210,6 +220,7 @@ const mop_vk_kernel mop_vk_conv_grouped = {
 const mop_vk_kernel mop_vk_conv_plain = {
     .name = "conv_plain",
     .fits = fits_plain,
+    .variants = variants,
     .packed_vec4s = packed_vec4s,
     .pack = pack,
     .dispatch = dispatch_plain,
@@ -219,6 +230,7 @@ const mop_vk_kernel mop_vk_conv_plain = {
 const mop_vk_kernel mop_vk_conv = {
     .name = "conv",
     .fits = fits_shuffle,
+    .variants = variants,
     .packed_vec4s = packed_vec4s,
     .pack = pack,
     .dispatch = dispatch_shuffle,

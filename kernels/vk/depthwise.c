@@ -11,29 +11,41 @@ static bool fits(const mop_vk_caps *caps, const mop_op_inst *inst)
 
 /* Tile of output pixels per lane: 4 by 4 where it divides or hardly overhangs, 4 by 2 otherwise,
  * less for wide windows. Larger ones gain a little on lavapipe and take seconds to compile. */
-static void choose_tile(const mop_op_inst *inst, uint32_t *tx, uint32_t *ty)
+static mop_vk_variant choose_tile(const mop_op_inst *inst)
 {
     const mop_conv_params *p = &inst->params.u.conv;
     const mop_shape out = inst->out;
-    *tx = out.w < 4 ? (uint32_t)out.w : 4;
-    *ty = out.h % 4 == 0 || out.h >= 28 ? 4 : 2;
+    mop_vk_variant v = {.x = out.w < 4 ? (uint8_t)out.w : 4,
+                        .y = out.h % 4 == 0 || out.h >= 28 ? 4 : 2};
     if (p->kh * p->kw > 9 || out.h < 2)
-        *ty = 1;
+        v.y = 1;
+    return v;
 }
 
-static size_t packed_vec4s(const mop_vk_caps *caps, const mop_op_inst *inst)
+static size_t variants(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_variant *list)
 {
-    const mop_conv_params *p = &inst->params.u.conv;
+    static const uint8_t others[][2] = {{4, 4}, {4, 2}, {4, 1}, {2, 2}, {2, 1}, {1, 1}};
+    size_t n = 0;
     (void)caps;
+    list[n++] = choose_tile(inst);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (others[i][0] != list[0].x || others[i][1] != list[0].y)
+            list[n++] = (mop_vk_variant){.x = others[i][0], .y = others[i][1]};
+    return n;
+}
+
+static size_t packed_vec4s(const mop_vk_task *task)
+{
+    const mop_op_inst *inst = task->inst;
+    const mop_conv_params *p = &inst->params.u.conv;
     return mop_vk_c4(inst->out.c) * ((size_t)p->kh * (size_t)p->kw + 1);
 }
 
-static void pack(const mop_vk_caps *caps, const mop_op_inst *inst,
-                 const float *const w[MOP_MAX_WEIGHTS], float *dst)
+static void pack(const mop_vk_task *task, const float *const w[MOP_MAX_WEIGHTS], float *dst)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_conv_params *p = &inst->params.u.conv;
     const size_t taps = (size_t)p->kh * (size_t)p->kw;
-    (void)caps;
     for (size_t c = 0; c < (size_t)p->cout; c++) {
         float *group = dst + c / 4 * (taps + 1) * 4;
         if (p->has_bias)
@@ -43,14 +55,14 @@ static void pack(const mop_vk_caps *caps, const mop_op_inst *inst,
     }
 }
 
-static void dispatch(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch(const mop_vk_task *task, mop_vk_dispatch *d)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_conv_params *p = &inst->params.u.conv;
     const mop_shape in = inst->in[0], out = inst->out;
-    uint32_t tx, ty;
-    choose_tile(inst, &tx, &ty);
+    const uint32_t tx = task->variant.x, ty = task->variant.y;
     const uint32_t spec[] = {
-        mop_vk_wide(caps),
+        mop_vk_wide(task->caps),
         tx,
         ty,
         (uint32_t)in.n,
@@ -77,6 +89,7 @@ static void dispatch(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_di
 const mop_vk_kernel mop_vk_depthwise = {
     .name = "depthwise",
     .fits = fits,
+    .variants = variants,
     .packed_vec4s = packed_vec4s,
     .pack = pack,
     .dispatch = dispatch,

@@ -1,8 +1,8 @@
-/* What a Vulkan kernel promises: which operators it does, how it packs their constants, and the one
- * dispatch that does the work.
+/* What a Vulkan kernel promises: which operators it does, in which variants, how it packs their
+ * constants, and the one dispatch that does the work.
  *
  * Tensors are NC4HW4 float32 (kernels/vk/shaders/common.glsl); components past the last channel are
- * zero on entry and on exit. Constants are packed once, in float32, into a texel buffer of vec4. */
+ * zero on entry and on exit. Constants are packed once, in float32, into a buffer of vec4. */
 #ifndef KERNELS_VK_KERNEL_H
 #define KERNELS_VK_KERNEL_H
 
@@ -12,23 +12,63 @@
 #include "kernels/vk/context.h"
 #include "kernels/vk/pipeline.h"
 
+/* One way to run a kernel: all give the same result up to the order of sums, and which is fastest
+ * differs from device to device. Tile sides are the kernel's own: of x by y outputs a lane, t of
+ * their groups of four channels, u of the input's groups in a step; 0 where a kernel has no such
+ * side. */
+typedef struct mop_vk_variant {
+    uint8_t source; /* mop_vk_source */
+    uint8_t stores; /* mop_vk_stores */
+    uint8_t x, y, t, u;
+} mop_vk_variant;
+
+/* How a tile's outputs are written. */
+typedef enum mop_vk_stores {
+    MOP_VK_STORE_LANES, /* each lane writes its own */
+    /* Every lane writes those of the whole subgroup to one address after the other, the same value
+     * each: what compilers for CPUs make a plain store of. Needs shuffles. */
+    MOP_VK_STORE_UNIFORM
+} mop_vk_stores;
+
+enum { MOP_VK_VARIANTS = 32 }; /* of one kernel for one operator, at most */
+
+/* What a kernel works from. */
+typedef struct mop_vk_task {
+    const mop_vk_caps *caps;
+    const mop_op_inst *inst;
+    mop_vk_variant variant;
+} mop_vk_task;
+
 typedef struct mop_vk_kernel {
     const char *name; /* the data sheet and kernel_name() */
     bool (*fits)(const mop_vk_caps *caps, const mop_op_inst *inst);
+    /* Fills list with the tiles worth trying for inst, at most MOP_VK_VARIANTS / MOP_VK_SOURCES of
+     * them, the one to take unasked first; all with source 0. NULL: one, without sides. */
+    size_t (*variants)(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_variant *list);
     /* vec4s of packed constants; NULL: none */
-    size_t (*packed_vec4s)(const mop_vk_caps *caps, const mop_op_inst *inst);
+    size_t (*packed_vec4s)(const mop_vk_task *task);
     /* Writes the packed constants to dst, zeroed before. */
-    void (*pack)(const mop_vk_caps *caps, const mop_op_inst *inst,
-                 const float *const w[MOP_MAX_WEIGHTS], float *dst);
-    void (*dispatch)(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d);
+    void (*pack)(const mop_vk_task *task, const float *const w[MOP_MAX_WEIGHTS], float *dst);
+    /* All of d but its source. */
+    void (*dispatch)(const mop_vk_task *task, mop_vk_dispatch *d);
     mop_shape tile; /* its own tile (pixels in h, w; channels in c), for tests to straddle */
 } mop_vk_kernel;
 
 /* Row i of shaders.def, or NULL past the end. */
 const mop_vk_kernel *mop_vk_kernel_at(size_t i);
 
-/* The last row that fits; NULL if none does. */
-const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst);
+/* Fills list[MOP_VK_VARIANTS] with what kernel offers for inst on this device, within its limits,
+ * and returns how many there are: 0 if it does not fit. The first is what is shipped. */
+size_t mop_vk_kernel_variants(const mop_vk_kernel *kernel, const mop_vk_caps *caps,
+                              const mop_op_inst *inst, mop_vk_variant *list);
+
+/* The last row that fits, with the variant to take in *task; NULL if none does. */
+const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst,
+                                          mop_vk_task *task);
+
+/* The whole of kernel's dispatch. */
+void mop_vk_kernel_dispatch(const mop_vk_kernel *kernel, const mop_vk_task *task,
+                            mop_vk_dispatch *d);
 
 /* Groups of four channels. */
 static inline uint32_t mop_vk_c4(int32_t channels)

@@ -17,28 +17,63 @@ const mop_vk_kernel *mop_vk_kernel_at(size_t i)
     return i < sizeof rows / sizeof rows[0] ? rows[i] : NULL;
 }
 
-/* A tensor or grid beyond what the device can address is not offered. */
-static bool within_limits(const mop_vk_caps *caps, const mop_op_inst *inst,
-                          const mop_vk_kernel *kernel)
+void mop_vk_kernel_dispatch(const mop_vk_kernel *kernel, const mop_vk_task *task,
+                            mop_vk_dispatch *d)
 {
+    kernel->dispatch(task, d);
+    d->source = (mop_vk_source)task->variant.source;
+}
+
+/* A tensor or grid beyond what the device can address is not offered. */
+static bool within_limits(const mop_vk_kernel *kernel, const mop_vk_task *task)
+{
+    const mop_vk_caps *caps = task->caps;
+    const mop_op_inst *inst = task->inst;
     mop_vk_dispatch d = {0};
-    size_t most = mop_vk_vec4s(inst->out);
+    size_t most = 0;
     for (uint32_t i = 0; i < inst->n_in; i++)
         most = mop_vk_vec4s(inst->in[i]) > most ? mop_vk_vec4s(inst->in[i]) : most;
-    if (kernel->packed_vec4s != NULL && kernel->packed_vec4s(caps, inst) > most)
-        most = kernel->packed_vec4s(caps, inst);
-    kernel->dispatch(caps, inst, &d);
+    if (kernel->packed_vec4s != NULL && kernel->packed_vec4s(task) > most)
+        most = kernel->packed_vec4s(task);
+    kernel->dispatch(task, &d);
     for (int i = 0; i < 3; i++)
         if (d.groups[i] > caps->max_groups[i])
             return false;
-    return most <= caps->max_texels && most * 16 <= caps->max_range;
+    return mop_vk_vec4s(inst->out) * 16 <= caps->max_range &&
+           (task->variant.source == MOP_VK_TEXEL ? most <= caps->max_texels
+                                                 : most * 16 <= caps->max_range);
 }
 
-const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst)
+size_t mop_vk_kernel_variants(const mop_vk_kernel *kernel, const mop_vk_caps *caps,
+                              const mop_op_inst *inst, mop_vk_variant *list)
 {
-    for (size_t i = sizeof rows / sizeof rows[0]; i-- > 0;)
-        if (rows[i]->fits(caps, inst) && within_limits(caps, inst, rows[i]))
-            return rows[i];
+    mop_vk_variant tiles[MOP_VK_VARIANTS / MOP_VK_SOURCES] = {{0}};
+    size_t n = 0, n_tiles = 1;
+    if (inst->n_in > MOP_VK_MAX_IN || !kernel->fits(caps, inst))
+        return 0;
+    if (kernel->variants != NULL)
+        n_tiles = kernel->variants(caps, inst, tiles);
+    for (int source = 0; source < MOP_VK_SOURCES; source++) {
+        for (size_t i = 0; i < n_tiles; i++) {
+            mop_vk_task task = {.caps = caps, .inst = inst, .variant = tiles[i]};
+            task.variant.source = (uint8_t)source;
+            if (within_limits(kernel, &task))
+                list[n++] = task.variant;
+        }
+    }
+    return n;
+}
+
+const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst,
+                                          mop_vk_task *task)
+{
+    mop_vk_variant list[MOP_VK_VARIANTS];
+    for (size_t i = sizeof rows / sizeof rows[0]; i-- > 0;) {
+        if (mop_vk_kernel_variants(rows[i], caps, inst, list) == 0)
+            continue;
+        *task = (mop_vk_task){.caps = caps, .inst = inst, .variant = list[0]};
+        return rows[i];
+    }
     return NULL;
 }
 

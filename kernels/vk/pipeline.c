@@ -9,11 +9,13 @@
 
 struct module {
     const char *shader; /* borrowed from a kernel: constant text */
+    mop_vk_source source;
     VkShaderModule handle;
 };
 
 struct pipeline {
     const char *shader;
+    mop_vk_source source;
     uint32_t n_spec;
     uint32_t spec[MOP_VK_SPEC_MAX];
     VkPipeline handle;
@@ -25,14 +27,20 @@ struct mop_vk_pipelines {
     uint32_t n_modules, n_items, cap_modules, cap_items;
 };
 
-static mop_status create_layouts(mop_vk *vk, mop_err *err)
+const char *mop_vk_source_name(mop_vk_source source)
+{
+    return source == MOP_VK_TEXEL ? "texel" : "buffer";
+}
+
+static mop_status create_layout(mop_vk *vk, mop_vk_source source, mop_err *err)
 {
     VkDescriptorSetLayoutBinding b[MOP_VK_BINDINGS];
     for (uint32_t i = 0; i < MOP_VK_BINDINGS; i++)
         b[i] = (VkDescriptorSetLayoutBinding){
             .binding = i,
-            .descriptorType = i == MOP_VK_BIND_OUT ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
-                                                   : VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER,
+            .descriptorType = i == MOP_VK_BIND_OUT || source == MOP_VK_BUFFER
+                                  ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
+                                  : VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER,
             .descriptorCount = 1,
             .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
         };
@@ -41,31 +49,34 @@ static mop_status create_layouts(mop_vk *vk, mop_err *err)
         .bindingCount = MOP_VK_BINDINGS,
         .pBindings = b,
     };
-    VkResult r = vk->fn.CreateDescriptorSetLayout(vk->device, &set, NULL, &vk->set_layout);
+    VkResult r = vk->fn.CreateDescriptorSetLayout(vk->device, &set, NULL, &vk->set_layout[source]);
     if (r != VK_SUCCESS)
         return mop_vk_fail(vk, r, "vkCreateDescriptorSetLayout", err);
     const VkPipelineLayoutCreateInfo layout = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
         .setLayoutCount = 1,
-        .pSetLayouts = &vk->set_layout,
+        .pSetLayouts = &vk->set_layout[source],
     };
-    r = vk->fn.CreatePipelineLayout(vk->device, &layout, NULL, &vk->layout);
-    if (r != VK_SUCCESS)
-        return mop_vk_fail(vk, r, "vkCreatePipelineLayout", err);
-    const VkPipelineCacheCreateInfo cache = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
-    r = vk->fn.CreatePipelineCache(vk->device, &cache, NULL, &vk->cache);
-    return r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkCreatePipelineCache", err);
+    r = vk->fn.CreatePipelineLayout(vk->device, &layout, NULL, &vk->layout[source]);
+    return r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkCreatePipelineLayout", err);
 }
 
 mop_status mop_vk_pipelines_init(mop_vk *vk, mop_err *err)
 {
     size_t size;
-    if (mop_embed_get("kernels/vk/shaders/conv.spv", &size) == NULL)
+    if (mop_embed_get("kernels/vk/shaders/conv.texel.spv", &size) == NULL)
         return mop_fail(err, MOP_ENODEV, "built without Vulkan shaders (glslc was missing)");
     vk->pipelines = mop_calloc(1, sizeof *vk->pipelines, err);
     if (vk->pipelines == NULL)
         return MOP_ENOMEM;
-    return create_layouts(vk, err);
+    mop_status s = MOP_OK;
+    for (int i = 0; i < MOP_VK_SOURCES && s == MOP_OK; i++)
+        s = create_layout(vk, (mop_vk_source)i, err);
+    if (s != MOP_OK)
+        return s;
+    const VkPipelineCacheCreateInfo cache = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+    VkResult r = vk->fn.CreatePipelineCache(vk->device, &cache, NULL, &vk->cache);
+    return r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkCreatePipelineCache", err);
 }
 
 void mop_vk_pipelines_release(mop_vk *vk)
@@ -79,8 +90,10 @@ void mop_vk_pipelines_release(mop_vk *vk)
         vk->fn.DestroyShaderModule(vk->device, p->modules[i].handle, NULL);
     /* destroying a null handle is allowed and does nothing */
     vk->fn.DestroyPipelineCache(vk->device, vk->cache, NULL);
-    vk->fn.DestroyPipelineLayout(vk->device, vk->layout, NULL);
-    vk->fn.DestroyDescriptorSetLayout(vk->device, vk->set_layout, NULL);
+    for (int i = 0; i < MOP_VK_SOURCES; i++) {
+        vk->fn.DestroyPipelineLayout(vk->device, vk->layout[i], NULL);
+        vk->fn.DestroyDescriptorSetLayout(vk->device, vk->set_layout[i], NULL);
+    }
     free(p->items);
     free(p->modules);
     free(p);
@@ -101,17 +114,19 @@ static mop_status reserve(void **items, uint32_t n, uint32_t *cap, size_t size, 
     return MOP_OK;
 }
 
-static mop_status get_module(mop_vk *vk, const char *shader, VkShaderModule *out, mop_err *err)
+static mop_status get_module(mop_vk *vk, const mop_vk_dispatch *d, VkShaderModule *out,
+                             mop_err *err)
 {
     struct mop_vk_pipelines *p = vk->pipelines;
     for (uint32_t i = 0; i < p->n_modules; i++) {
-        if (strcmp(p->modules[i].shader, shader) == 0) {
+        if (p->modules[i].source == d->source && strcmp(p->modules[i].shader, d->shader) == 0) {
             *out = p->modules[i].handle;
             return MOP_OK;
         }
     }
     char name[96];
-    (void)snprintf(name, sizeof name, "kernels/vk/shaders/%s.spv", shader);
+    (void)snprintf(name, sizeof name, "kernels/vk/shaders/%s.%s.spv", d->shader,
+                   mop_vk_source_name(d->source));
     size_t size = 0;
     const void *code = mop_embed_get(name, &size);
     if (code == NULL)
@@ -129,7 +144,8 @@ static mop_status get_module(mop_vk *vk, const char *shader, VkShaderModule *out
     VkResult r = vk->fn.CreateShaderModule(vk->device, &info, NULL, out);
     if (r != VK_SUCCESS)
         return mop_vk_fail(vk, r, "vkCreateShaderModule", err);
-    p->modules[p->n_modules++] = (struct module){.shader = shader, .handle = *out};
+    p->modules[p->n_modules++] =
+        (struct module){.shader = d->shader, .source = d->source, .handle = *out};
     return MOP_OK;
 }
 
@@ -158,7 +174,7 @@ static VkResult create_pipeline(mop_vk *vk, const mop_vk_dispatch *d, VkShaderMo
                   .module = module,
                   .pName = "main",
                   .pSpecializationInfo = &spec},
-        .layout = vk->layout,
+        .layout = vk->layout[d->source],
     };
     return vk->fn.CreateComputePipelines(vk->device, vk->cache, 1, &info, NULL, out);
 }
@@ -168,14 +184,15 @@ mop_status mop_vk_pipeline_get(mop_vk *vk, const mop_vk_dispatch *d, VkPipeline 
     struct mop_vk_pipelines *p = vk->pipelines;
     for (uint32_t i = 0; i < p->n_items; i++) {
         const struct pipeline *it = &p->items[i];
-        if (it->n_spec == d->n_spec && strcmp(it->shader, d->shader) == 0 &&
+        if (it->n_spec == d->n_spec && it->source == d->source &&
+            strcmp(it->shader, d->shader) == 0 &&
             memcmp(it->spec, d->spec, d->n_spec * sizeof d->spec[0]) == 0) {
             *out = it->handle;
             return MOP_OK;
         }
     }
     VkShaderModule module;
-    mop_status s = get_module(vk, d->shader, &module, err);
+    mop_status s = get_module(vk, d, &module, err);
     if (s != MOP_OK)
         return s;
     void *items = p->items;
@@ -188,7 +205,8 @@ mop_status mop_vk_pipeline_get(mop_vk *vk, const mop_vk_dispatch *d, VkPipeline 
     if (r != VK_SUCCESS)
         return mop_vk_fail(vk, r, "vkCreateComputePipelines", err);
     struct pipeline *it = &p->items[p->n_items++];
-    *it = (struct pipeline){.shader = d->shader, .n_spec = d->n_spec, .handle = handle};
+    *it = (struct pipeline){
+        .shader = d->shader, .source = d->source, .n_spec = d->n_spec, .handle = handle};
     memcpy(it->spec, d->spec, d->n_spec * sizeof d->spec[0]);
     *out = handle;
     return MOP_OK;

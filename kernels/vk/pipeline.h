@@ -11,18 +11,22 @@ enum { MOP_VK_SPEC_MAX = 24 };
  * in x) and the number of workgroups. */
 typedef struct mop_vk_dispatch {
     const char *shader; /* file stem in kernels/vk/shaders */
+    mop_vk_source source;
     uint32_t n_spec;
     uint32_t spec[MOP_VK_SPEC_MAX];
     uint32_t groups[3];
 } mop_vk_dispatch;
 
-/* Descriptor set layout, pipeline layout and pipeline cache of the context. MOP_ENODEV in a build
+/* Descriptor set layouts, pipeline layouts and pipeline cache of the context. MOP_ENODEV in a build
  * without shaders. */
 mop_status mop_vk_pipelines_init(mop_vk *vk, mop_err *err);
 void mop_vk_pipelines_release(mop_vk *vk);
 
 /* The pipeline for d's shader and constants, made at its first use. Borrowed from the context. */
 mop_status mop_vk_pipeline_get(mop_vk *vk, const mop_vk_dispatch *d, VkPipeline *out, mop_err *err);
+
+/* "texel" or "buffer": the middle of a compiled shader's name, <stem>.<source>.spv. */
+const char *mop_vk_source_name(mop_vk_source source);
 
 /* How many distinct pipelines the context holds. */
 uint32_t mop_vk_pipeline_count(const mop_vk *vk);

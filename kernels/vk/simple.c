@@ -17,17 +17,16 @@ static bool fits_eltwise(const mop_vk_caps *caps, const mop_op_inst *inst)
            inst->op == MOP_OP_BATCHNORM;
 }
 
-static size_t eltwise_vec4s(const mop_vk_caps *caps, const mop_op_inst *inst)
+static size_t eltwise_vec4s(const mop_vk_task *task)
 {
-    (void)caps;
+    const mop_op_inst *inst = task->inst;
     return inst->op == MOP_OP_BATCHNORM ? 2 * (size_t)mop_vk_c4(inst->out.c) : 0;
 }
 
 /* Scale and shift in float64, rounded once. */
-static void pack_eltwise(const mop_vk_caps *caps, const mop_op_inst *inst,
-                         const float *const w[MOP_MAX_WEIGHTS], float *dst)
+static void pack_eltwise(const mop_vk_task *task, const float *const w[MOP_MAX_WEIGHTS], float *dst)
 {
-    (void)caps;
+    const mop_op_inst *inst = task->inst;
     if (inst->op != MOP_OP_BATCHNORM)
         return;
     for (size_t c = 0; c < (size_t)inst->out.c; c++) {
@@ -37,8 +36,9 @@ static void pack_eltwise(const mop_vk_caps *caps, const mop_op_inst *inst,
     }
 }
 
-static void dispatch_eltwise(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch_eltwise(const mop_vk_task *task, mop_vk_dispatch *d)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_shape s = inst->out;
     const bool pair = inst->op == MOP_OP_ADD || inst->op == MOP_OP_MUL;
     const uint32_t kind = inst->op == MOP_OP_ADD         ? ELTWISE_ADD
@@ -46,7 +46,7 @@ static void dispatch_eltwise(const mop_vk_caps *caps, const mop_op_inst *inst, m
                           : inst->op == MOP_OP_BATCHNORM ? ELTWISE_BN
                                                          : ELTWISE_ACT;
     const uint32_t spec[] = {
-        mop_vk_wide(caps),
+        mop_vk_wide(task->caps),
         kind,
         ELTWISE_PER_LANE,
         (uint32_t)s.n,
@@ -67,13 +67,14 @@ static bool fits_dynamic(const mop_vk_caps *caps, const mop_op_inst *inst)
     return inst->op == MOP_OP_DYRELU || inst->op == MOP_OP_DYSHIFTMAX;
 }
 
-static void dispatch_dynamic(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch_dynamic(const mop_vk_task *task, mop_vk_dispatch *d)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_dy_params *p = &inst->params.u.dy;
     const mop_shape s = inst->out;
     const bool shiftmax = inst->op == MOP_OP_DYSHIFTMAX;
     const uint32_t spec[] = {
-        mop_vk_wide(caps),
+        mop_vk_wide(task->caps),
         (uint32_t)s.n,
         (uint32_t)s.c,
         pixels(s),
@@ -96,9 +97,10 @@ static bool fits_gap(const mop_vk_caps *caps, const mop_op_inst *inst)
     return inst->op == MOP_OP_GAP;
 }
 
-static void dispatch_gap(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch_gap(const mop_vk_task *task, mop_vk_dispatch *d)
 {
-    const uint32_t spec[] = {mop_vk_wide(caps), pixels(inst->in[0])};
+    const mop_op_inst *inst = task->inst;
+    const uint32_t spec[] = {mop_vk_wide(task->caps), pixels(inst->in[0])};
     d->shader = "gap";
     mop_vk_set(d, spec, sizeof spec / sizeof spec[0]);
     d->groups[0] = (uint32_t)mop_vk_vec4s(inst->out);
@@ -111,14 +113,15 @@ static bool fits_pool(const mop_vk_caps *caps, const mop_op_inst *inst)
     return inst->op == MOP_OP_POOL;
 }
 
-static void dispatch_pool(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch_pool(const mop_vk_task *task, mop_vk_dispatch *d)
 {
+    const mop_op_inst *inst = task->inst;
     const mop_pool_params *p = &inst->params.u.pool;
     const mop_shape in = inst->in[0], out = inst->out;
     const uint32_t spec[] = {
-        mop_vk_wide(caps), p->kind == MOP_POOL_AVG, (uint32_t)in.n * mop_vk_c4(in.c),
-        (uint32_t)in.h,    (uint32_t)in.w,          (uint32_t)out.h,
-        (uint32_t)out.w,   (uint32_t)p->k,          (uint32_t)p->stride,
+        mop_vk_wide(task->caps), p->kind == MOP_POOL_AVG, (uint32_t)in.n * mop_vk_c4(in.c),
+        (uint32_t)in.h,          (uint32_t)in.w,          (uint32_t)out.h,
+        (uint32_t)out.w,         (uint32_t)p->k,          (uint32_t)p->stride,
         (uint32_t)p->pad,
     };
     d->shader = "pool";
@@ -138,19 +141,18 @@ static bool fits_fc(const mop_vk_caps *caps, const mop_op_inst *inst)
            p->pad_left == 0;
 }
 
-static size_t fc_vec4s(const mop_vk_caps *caps, const mop_op_inst *inst)
+static size_t fc_vec4s(const mop_vk_task *task)
 {
-    (void)caps;
+    const mop_op_inst *inst = task->inst;
     return mop_vk_c4(inst->out.c) * (4 * (size_t)mop_vk_c4(inst->in[0].c) + 1);
 }
 
-static void pack_fc(const mop_vk_caps *caps, const mop_op_inst *inst,
-                    const float *const w[MOP_MAX_WEIGHTS], float *dst)
+static void pack_fc(const mop_vk_task *task, const float *const w[MOP_MAX_WEIGHTS], float *dst)
 {
+    const mop_op_inst *inst = task->inst;
     const size_t cin = (size_t)inst->in[0].c, o4 = mop_vk_c4(inst->out.c);
     const bool has_bias =
         inst->op == MOP_OP_FC ? inst->params.u.fc.has_bias : inst->params.u.conv.has_bias;
-    (void)caps;
     for (size_t o = 0; o < (size_t)inst->out.c; o++) {
         if (has_bias)
             dst[o] = w[1][o];
@@ -159,10 +161,11 @@ static void pack_fc(const mop_vk_caps *caps, const mop_op_inst *inst,
     }
 }
 
-static void dispatch_fc(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_dispatch *d)
+static void dispatch_fc(const mop_vk_task *task, mop_vk_dispatch *d)
 {
+    const mop_op_inst *inst = task->inst;
     const uint32_t spec[] = {
-        mop_vk_wide(caps),          (uint32_t)inst->in[0].c,   (uint32_t)inst->out.c,
+        mop_vk_wide(task->caps),    (uint32_t)inst->in[0].c,   (uint32_t)inst->out.c,
         (uint32_t)inst->params.act, inst->params.has_residual,
     };
     d->shader = "fc";

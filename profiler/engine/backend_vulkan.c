@@ -86,7 +86,8 @@ static mop_status vulkan_list(mop_device_info *info, size_t cap, size_t *n, mop_
 
 static bool vulkan_supports(const mop_device *device, const mop_op_inst *inst)
 {
-    return inst->op == MOP_OP_INPUT || mop_vk_kernel_choose(&device->vk->caps, inst) != NULL;
+    mop_vk_task task;
+    return inst->op == MOP_OP_INPUT || mop_vk_kernel_choose(&device->vk->caps, inst, &task) != NULL;
 }
 
 static void vulkan_plan_free(mop_plan *plan)

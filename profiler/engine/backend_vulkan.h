@@ -14,7 +14,8 @@ struct mop_device {
 /* What one node owns. */
 typedef struct mop_vulkan_node {
     const mop_vk_kernel *kernel; /* NULL for the input */
-    VkPipeline pipeline;         /* the context's */
+    mop_vk_task task;
+    VkPipeline pipeline; /* the context's */
     uint32_t groups[3];
     VkBufferView view;         /* of its output */
     VkBufferView weights_view; /* null without constants */

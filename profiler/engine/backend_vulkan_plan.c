@@ -29,8 +29,9 @@ static mop_status choose_kernels(mop_plan *plan, mop_err *err)
     const mop_graph *g = plan->graph;
     for (uint32_t i = 1; i < g->n_nodes; i++) {
         const mop_op_inst *inst = &g->nodes[i].inst;
-        plan->nodes[i].kernel = mop_vk_kernel_choose(&plan->vk->caps, inst);
-        if (plan->nodes[i].kernel == NULL)
+        mop_vulkan_node *node = &plan->nodes[i];
+        node->kernel = mop_vk_kernel_choose(&plan->vk->caps, inst, &node->task);
+        if (node->kernel == NULL)
             return mop_fail(err, MOP_EUNSUPPORTED,
                             "Vulkan device \"%.60s\" cannot do node %u \"%s\" (%s)",
                             plan->vk->info.name, i, g->nodes[i].name, mop_op_get(inst->op)->name);
@@ -75,8 +76,7 @@ static void pack_weights(const mop_plan *plan, const mop_model *model, char *dst
         for (uint32_t k = 0; k < MOP_MAX_WEIGHTS; k++)
             w[k] = mop_model_w(model, i, k);
         if (node->weights_bytes > 0)
-            node->kernel->pack(&plan->vk->caps, &plan->graph->nodes[i].inst, w,
-                               (float *)(void *)(dst + node->weights_offset));
+            node->kernel->pack(&node->task, w, (float *)(void *)(dst + node->weights_offset));
         if (plan->takes_constants)
             mop_model_drop(model, i);
     }
@@ -121,8 +121,7 @@ static mop_status upload_weights(mop_plan *plan, const mop_model *model, mop_err
         mop_vulkan_node *node = &plan->nodes[i];
         if (node->kernel->packed_vec4s == NULL)
             continue;
-        node->weights_bytes =
-            16 * node->kernel->packed_vec4s(&vk->caps, &plan->graph->nodes[i].inst);
+        node->weights_bytes = 16 * node->kernel->packed_vec4s(&node->task);
         node->weights_offset = bytes;
         bytes += round_up(node->weights_bytes, a);
     }
@@ -165,9 +164,12 @@ static mop_status create_views(mop_plan *plan, mop_err *err)
     mop_status s = MOP_OK;
     for (uint32_t i = 0; i < plan->graph->n_nodes && s == MOP_OK; i++) {
         mop_vulkan_node *node = &plan->nodes[i];
-        s = create_view(plan->vk, plan->arena.handle, plan->memory.offset[i],
-                        mop_vk_vec4s(plan->graph->nodes[i].inst.out) * 16, &node->view, err);
-        if (s == MOP_OK && node->weights_bytes > 0)
+        const size_t texels = mop_vk_vec4s(plan->graph->nodes[i].inst.out);
+        if (texels <= plan->vk->caps.max_texels)
+            s = create_view(plan->vk, plan->arena.handle, plan->memory.offset[i], texels * 16,
+                            &node->view, err);
+        if (s == MOP_OK && node->weights_bytes > 0 &&
+            node->weights_bytes <= plan->vk->caps.max_texels * (size_t)16)
             s = create_view(plan->vk, plan->weights.handle, node->weights_offset,
                             node->weights_bytes, &node->weights_view, err);
     }
@@ -180,44 +182,59 @@ static mop_status create_pipelines(mop_plan *plan, mop_err *err)
     for (uint32_t i = 1; i < plan->graph->n_nodes && s == MOP_OK; i++) {
         mop_vulkan_node *node = &plan->nodes[i];
         mop_vk_dispatch d = {0};
-        node->kernel->dispatch(&plan->vk->caps, &plan->graph->nodes[i].inst, &d);
+        mop_vk_kernel_dispatch(node->kernel, &node->task, &d);
         memcpy(node->groups, d.groups, sizeof node->groups);
         s = mop_vk_pipeline_get(plan->vk, &d, &node->pipeline, err);
     }
     return s;
 }
 
+/* node's output as a shader binds it. */
+static VkDescriptorBufferInfo range_of(const mop_plan *plan, uint32_t node)
+{
+    return (VkDescriptorBufferInfo){
+        .buffer = plan->arena.handle,
+        .offset = plan->memory.offset[node],
+        .range = mop_vk_vec4s(plan->graph->nodes[node].inst.out) * 16,
+    };
+}
+
+/* Every binding as a storage buffer and as a texel buffer; which of them counts is the layout's. A
+ * binding that the shader's constants switch off still has to hold something valid. */
 static void write_descriptors(const mop_plan *plan, uint32_t index)
 {
     const mop_node *gn = &plan->graph->nodes[index];
     const mop_vulkan_node *node = &plan->nodes[index];
-    const VkDescriptorBufferInfo out = {
-        .buffer = plan->arena.handle,
-        .offset = plan->memory.offset[index],
-        .range = mop_vk_vec4s(gn->inst.out) * 16,
-    };
+    const bool is_texel = node->task.variant.source == MOP_VK_TEXEL;
+    VkDescriptorBufferInfo range[MOP_VK_BINDINGS];
+    const VkBufferView *view[MOP_VK_BINDINGS] = {NULL};
     VkWriteDescriptorSet w[MOP_VK_BINDINGS];
-    uint32_t n = 0;
-    w[n++] = (VkWriteDescriptorSet){.dstBinding = MOP_VK_BIND_OUT,
-                                    .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                    .pBufferInfo = &out};
-    /* A binding that the shader's constants switch off still has to hold something valid. */
-    for (uint32_t k = 0; k < MOP_MAX_IN; k++)
-        w[n++] = (VkWriteDescriptorSet){.dstBinding = MOP_VK_BIND_IN + k,
-                                        .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER,
-                                        .pTexelBufferView =
-                                            &plan->nodes[gn->in[k < gn->inst.n_in ? k : 0]].view};
-    w[n++] = (VkWriteDescriptorSet){.dstBinding = MOP_VK_BIND_WEIGHTS,
-                                    .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER,
-                                    .pTexelBufferView = node->weights_bytes > 0
-                                                            ? &node->weights_view
-                                                            : &plan->nodes[gn->in[0]].view};
-    for (uint32_t k = 0; k < n; k++) {
-        w[k].sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
-        w[k].dstSet = node->set;
-        w[k].descriptorCount = 1;
+    range[MOP_VK_BIND_OUT] = range_of(plan, index);
+    for (uint32_t k = 0; k < MOP_VK_MAX_IN; k++) {
+        const uint32_t from = gn->in[k < gn->inst.n_in ? k : 0];
+        range[MOP_VK_BIND_IN + k] = range_of(plan, from);
+        view[MOP_VK_BIND_IN + k] = &plan->nodes[from].view;
     }
-    plan->vk->fn.UpdateDescriptorSets(plan->vk->device, n, w, 0, NULL);
+    range[MOP_VK_BIND_WEIGHTS] = range[MOP_VK_BIND_IN];
+    view[MOP_VK_BIND_WEIGHTS] = view[MOP_VK_BIND_IN];
+    if (node->weights_bytes > 0) {
+        range[MOP_VK_BIND_WEIGHTS] = (VkDescriptorBufferInfo){
+            plan->weights.handle, node->weights_offset, node->weights_bytes};
+        view[MOP_VK_BIND_WEIGHTS] = &node->weights_view;
+    }
+    for (uint32_t k = 0; k < MOP_VK_BINDINGS; k++)
+        w[k] = (VkWriteDescriptorSet){
+            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+            .dstSet = node->set,
+            .dstBinding = k,
+            .descriptorCount = 1,
+            .descriptorType = k != MOP_VK_BIND_OUT && is_texel
+                                  ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
+                                  : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .pBufferInfo = &range[k],
+            .pTexelBufferView = view[k],
+        };
+    plan->vk->fn.UpdateDescriptorSets(plan->vk->device, MOP_VK_BINDINGS, w, 0, NULL);
 }
 
 static mop_status create_descriptors(mop_plan *plan, mop_err *err)
@@ -225,7 +242,7 @@ static mop_status create_descriptors(mop_plan *plan, mop_err *err)
     mop_vk *vk = plan->vk;
     const uint32_t n = plan->graph->n_nodes;
     const VkDescriptorPoolSize sizes[] = {
-        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, n},
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, n * MOP_VK_BINDINGS},
         {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, n * (MOP_VK_BINDINGS - 1)},
     };
     const VkDescriptorPoolCreateInfo pool = {
@@ -242,7 +259,7 @@ static mop_status create_descriptors(mop_plan *plan, mop_err *err)
             .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
             .descriptorPool = plan->descriptors,
             .descriptorSetCount = 1,
-            .pSetLayouts = &vk->set_layout,
+            .pSetLayouts = &vk->set_layout[plan->nodes[i].task.variant.source],
         };
         r = vk->fn.AllocateDescriptorSets(vk->device, &info, &plan->nodes[i].set);
         if (r != VK_SUCCESS)

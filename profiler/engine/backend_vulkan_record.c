@@ -60,8 +60,9 @@ static void record_nodes(const mop_plan *plan, VkCommandBuffer c, bool profiled)
         }
         w.end = i + 1;
         fn->CmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, node->pipeline);
-        fn->CmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE, plan->vk->layout, 0, 1,
-                                  &node->set, 0, NULL);
+        fn->CmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE,
+                                  plan->vk->layout[node->task.variant.source], 0, 1, &node->set, 0,
+                                  NULL);
         fn->CmdDispatch(c, node->groups[0], node->groups[1], node->groups[2]);
         if (profiled)
             stamp(plan, c, plan->queries, i + 1);

@@ -24,10 +24,10 @@ const uint C4 = (C + 3) / 4;
 
 vec4 embed(uint image, uint c4, uint at)
 {
-    vec4 position = texelFetch(weights, int((1 + at) * C4 + c4));
+    vec4 position = LOAD(weights, (1 + at) * C4 + c4);
     if (at == 0)
-        return texelFetch(weights, int(c4)) + position;
-    return texelFetch(src0, int((image * C4 + c4) * TOKENS + at - 1)) + position;
+        return LOAD(weights, c4) + position;
+    return LOAD(src0, (image * C4 + c4) * TOKENS + at - 1) + position;
 }
 
 // Keys 4 c4 .. 4 c4 + 3 of a head for one query; those past the end are set to zero later.
@@ -36,10 +36,10 @@ vec4 qk(uint image, uint c4, uint head, uint query)
     vec4 sum = vec4(0.0);
     for (uint k = 0; k < HEAD4; k++) {
         const uint plane = image * 3 * D4 + head * HEAD4 + k;
-        const vec4 q = texelFetch(src0, int(plane * TOKENS + query));
+        const vec4 q = LOAD(src0, plane * TOKENS + query);
         [[unroll]] for (uint i = 0; i < 4; i++) {
             const uint key = min(4 * c4 + i, TOKENS - 1);
-            sum[i] += dot(q, texelFetch(src0, int((plane + D4) * TOKENS + key)));
+            sum[i] += dot(q, LOAD(src0, (plane + D4) * TOKENS + key));
         }
     }
     return sum * SCALE;
@@ -53,10 +53,10 @@ vec4 av(uint image, uint c4, uint at)
     vec4 sum = vec4(0.0);
     for (uint j = 0; j < keys4; j++) {
         const vec4 a =
-            texelFetch(src0, int(((image * keys4 + j) * heads + head) * TOKENS + at));
+            LOAD(src0, ((image * keys4 + j) * heads + head) * TOKENS + at);
         [[unroll]] for (uint i = 0; i < 4; i++)
             if (4 * j + i < TOKENS)
-                sum += a[i] * texelFetch(src1, int(values + 4 * j + i));
+                sum += a[i] * LOAD(src1, values + 4 * j + i);
     }
     return sum;
 }
@@ -69,7 +69,7 @@ void main()
     if (KIND == EMBED)
         v = embed(image, c4, y);
     else if (KIND == CLASS)
-        v = texelFetch(src0, int((image * C4 + c4) * TOKENS));
+        v = LOAD(src0, (image * C4 + c4) * TOKENS);
     else if (KIND == QK)
         v = qk(image, c4, y, x);
     else

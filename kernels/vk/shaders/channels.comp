@@ -48,30 +48,30 @@ void main()
     float sum = 0.0, top = -3.4e38, mean = 0.0;
     if (KIND == LAYERNORM) {
         for (uint c = lane; c < C4; c += LANES)
-            sum += total(texelFetch(src0, int(base + c * HW)));
+            sum += total(LOAD(src0, base + c * HW));
         mean = meet(sum, false) / float(C);
         sum = 0.0;
         for (uint c = lane; c < C4; c += LANES) {
-            const vec4 d = real(texelFetch(src0, int(base + c * HW)) - mean, c, 0.0);
+            const vec4 d = real(LOAD(src0, base + c * HW) - mean, c, 0.0);
             sum += total(d * d);
         }
         const float scale = 1.0 / sqrt(meet(sum, false) / float(C) + EPS);
         for (uint c = lane; c < C4; c += LANES) {
-            const vec4 y = (texelFetch(src0, int(base + c * HW)) - mean) * scale;
-            dst[base + c * HW] = mask_tail(y * texelFetch(weights, int(2 * c)) +
-                                               texelFetch(weights, int(2 * c + 1)), c, C);
+            const vec4 y = (LOAD(src0, base + c * HW) - mean) * scale;
+            dst[base + c * HW] = mask_tail(y * LOAD(weights, 2 * c) +
+                                               LOAD(weights, 2 * c + 1), c, C);
         }
         return;
     }
     for (uint c = lane; c < C4; c += LANES) {
-        const vec4 x = real(texelFetch(src0, int(base + c * HW)), c, -3.4e38);
+        const vec4 x = real(LOAD(src0, base + c * HW), c, -3.4e38);
         top = max(top, max(max(x.x, x.y), max(x.z, x.w)));
     }
     top = meet(top, true);
     for (uint c = lane; c < C4; c += LANES)
-        sum += total(real(exp(texelFetch(src0, int(base + c * HW)) - top), c, 0.0));
+        sum += total(real(exp(LOAD(src0, base + c * HW) - top), c, 0.0));
     const float scale = 1.0 / meet(sum, false);
     for (uint c = lane; c < C4; c += LANES)
         dst[base + c * HW] =
-            mask_tail(exp(texelFetch(src0, int(base + c * HW)) - top) * scale, c, C);
+            mask_tail(exp(LOAD(src0, base + c * HW) - top) * scale, c, C);
 }

@@ -1,15 +1,22 @@
 // What every shader shares. Tensors are NC4HW4: element (n, c, y, x) is component c % 4 of vec4
 // ((n C4 + c / 4) H + y) W + x with C4 = ceil(C / 4); components past C are zero, always.
 // constant_id 0 is the workgroup's size; the others are listed in each shader and filled by the C
-// file of the same stem. Loads go through texel buffers, which cost no bounds branch.
+// file of the same stem. Loads go through texel buffers (MOP_TEXEL) or storage buffers.
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x_id = 0) in;
 layout(set = 0, binding = 0) writeonly buffer Out { vec4 dst[]; };
+#ifdef MOP_TEXEL
 layout(set = 0, binding = 1) uniform samplerBuffer src0;
 layout(set = 0, binding = 2) uniform samplerBuffer src1;
-layout(set = 0, binding = 3) uniform samplerBuffer src2;
-layout(set = 0, binding = 4) uniform samplerBuffer weights;
+layout(set = 0, binding = 3) uniform samplerBuffer weights;
+#define LOAD(from, i) texelFetch(from, int(i))
+#else
+layout(set = 0, binding = 1) readonly buffer In0 { vec4 at[]; } src0;
+layout(set = 0, binding = 2) readonly buffer In1 { vec4 at[]; } src1;
+layout(set = 0, binding = 3) readonly buffer Weights { vec4 at[]; } weights;
+#define LOAD(from, i) from.at[i]
+#endif
 
 const uint LANES = gl_WorkGroupSize.x;
 

@@ -35,11 +35,11 @@ const uint TILE = T + KH * KW * C4 * 4 * T;    // vec4s of a tile
 #define LOAD_WEIGHTS(at)                                                                            \
     vec4 held[NL];                                                                                 \
     [[unroll]] for (uint i = 0; i < NL; i++)                                                       \
-        held[i] = texelFetch(weights, int((at) + i * LANES + gl_LocalInvocationID.x));
+        held[i] = LOAD(weights, (at) + i * LANES + gl_LocalInvocationID.x);
 #define WEIGHT(at, i) subgroupShuffle(held[(i) / LANES], (i) % LANES)
 #else
 #define LOAD_WEIGHTS(at)
-#define WEIGHT(at, i) texelFetch(weights, int((at) + (i)))
+#define WEIGHT(at, i) LOAD(weights, (at) + (i))
 #endif
 
 // Where tap (ky, kx) of each pixel lies in the input's first group of channels.
@@ -61,7 +61,7 @@ const uint TILE = T + KH * KW * C4 * 4 * T;    // vec4s of a tile
         [[unroll]] for (uint u = 0; u < U; u++) {                                                  \
             vec4 x[P];                                                                             \
             [[unroll]] for (uint p = 0; p < P; p++) {                                              \
-                x[p] = texelFetch(src0, at[p]);                                                    \
+                x[p] = LOAD(src0, at[p]);                                                    \
                 if (CHECK)                                                                         \
                     x[p] = inside[p] ? x[p] : vec4(0.0);                                           \
                 at[p] += int(IH * IW);                                                             \
@@ -85,7 +85,7 @@ void main()
     uint w = tile * TILE + T;
     vec4 acc[P * T];
     [[unroll]] for (uint t = 0; t < T; t++) {
-        vec4 bias = texelFetch(weights, int(tile * TILE + t));
+        vec4 bias = LOAD(weights, tile * TILE + t);
         [[unroll]] for (uint p = 0; p < P; p++)
             acc[p * T + t] = bias;
     }
@@ -120,7 +120,7 @@ void main()
                 if (O4 % T == 0 || o4 < O4) {
                     vec4 v = acc[p * T + t];
                     if (RESIDUAL)
-                        v += texelFetch(src1, int(at + o4 * (OH * OW)));
+                        v += LOAD(src1, at + o4 * (OH * OW));
                     dst[at + o4 * (OH * OW)] = mask_tail(activate(v, ACT), o4, O);
                 }
             }

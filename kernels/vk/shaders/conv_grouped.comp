@@ -27,7 +27,7 @@ const uint C4 = (C + 3) / 4, O4 = (O + 3) / 4, CG = C / GROUPS, OG = O / GROUPS;
 
 float value(uint image, uint channel, int at)
 {
-    return texelFetch(src0, int((image * C4 + channel / 4) * (IH * IW)) + at)[channel % 4];
+    return LOAD(src0, int((image * C4 + channel / 4) * (IH * IW)) + at)[channel % 4];
 }
 
 void main()
@@ -39,7 +39,7 @@ void main()
     const int x0 = int(at % OW * STRIDE) - int(PAD_LEFT);
     const uvec4 first = min(o4 * 4 + uvec4(0, 1, 2, 3), uvec4(O - 1)) / OG * CG;
     uint w = o4 * (CG * KH * KW + 1);
-    vec4 acc = texelFetch(weights, int(w++));
+    vec4 acc = LOAD(weights, w++);
     for (uint c = 0; c < CG; c++) {
         for (uint ky = 0; ky < KH; ky++) {
             for (uint kx = 0; kx < KW; kx++) {
@@ -48,13 +48,13 @@ void main()
                 const int p = inside ? y * int(IW) + x : 0;
                 vec4 v = vec4(value(image, first.x + c, p), value(image, first.y + c, p),
                               value(image, first.z + c, p), value(image, first.w + c, p));
-                acc += texelFetch(weights, int(w++)) * (inside ? v : vec4(0.0));
+                acc += LOAD(weights, w++) * (inside ? v : vec4(0.0));
             }
         }
     }
     if (id >= IMAGES * O4 * OH * OW)
         return;
     if (RESIDUAL)
-        acc += texelFetch(src1, int(at));
+        acc += LOAD(src1, at);
     dst[at] = mask_tail(activate(acc, ACT), o4, O);
 }

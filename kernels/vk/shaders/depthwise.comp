@@ -37,9 +37,9 @@ void main()
     const int y0 = int(ty0 * STRIDE) - int(PAD_TOP), x0 = int(tx0 * STRIDE) - int(PAD_LEFT);
     const int base = int(plane * (IH * IW));
     vec4 w[KH * KW], acc[TX * TY];
-    vec4 bias = texelFetch(weights, int(c4 * (KH * KW + 1)));
+    vec4 bias = LOAD(weights, c4 * (KH * KW + 1));
     [[unroll]] for (uint i = 0; i < KH * KW; i++)
-        w[i] = texelFetch(weights, int(c4 * (KH * KW + 1) + 1 + i));
+        w[i] = LOAD(weights, c4 * (KH * KW + 1) + 1 + i);
     [[unroll]] for (uint i = 0; i < TX * TY; i++)
         acc[i] = bias;
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
@@ -49,7 +49,7 @@ void main()
         [[unroll]] for (uint c = 0; c < COLS; c++) {
             const int x = x0 + int(c);
             const bool inside = inside_y && uint(x) < IW;
-            vec4 v = texelFetch(src0, inside ? base + y * int(IW) + x : 0);
+            vec4 v = LOAD(src0, inside ? base + y * int(IW) + x : 0);
             row[c] = inside ? v : vec4(0.0);
         }
         [[unroll]] for (uint ty = 0; ty < TY; ty++) {
@@ -70,7 +70,7 @@ void main()
                 uint at = plane * (OH * OW) + (ty0 + ty) * OW + tx0 + tx;
                 vec4 v = acc[ty * TX + tx];
                 if (RESIDUAL)
-                    v += texelFetch(src1, int(at));
+                    v += LOAD(src1, at);
                 dst[at] = mask_tail(activate(v, ACT), c4, C);
             }
         }

@@ -20,11 +20,11 @@ const uint C4 = (C + 3) / 4, S4 = (COEFFS + 3) / 4;
 vec4 coeff(uint image, uint c)
 {
     if (KIND != 0 && C % 4 == 0)
-        return texelFetch(src1, int(image * S4 + c / 4));
+        return LOAD(src1, image * S4 + c / 4);
     vec4 v;
     [[unroll]] for (uint i = 0; i < 4; i++) {
         uint k = KIND == 0 ? c : min(c + i, COEFFS - 1);
-        v[i] = texelFetch(src1, int(image * S4 + k / 4))[k % 4];
+        v[i] = LOAD(src1, image * S4 + k / 4)[k % 4];
     }
     return v;
 }
@@ -33,11 +33,11 @@ vec4 coeff(uint image, uint c)
 vec4 value(uint image, uint c, uint p)
 {
     if (C % 4 == 0 && SHIFT % 4 == 0)
-        return texelFetch(src0, int((image * C4 + c % C / 4) * HW + p));
+        return LOAD(src0, (image * C4 + c % C / 4) * HW + p);
     vec4 v;
     [[unroll]] for (uint i = 0; i < 4; i++) {
         uint k = (c + i) % C;
-        v[i] = texelFetch(src0, int((image * C4 + k / 4) * HW + p))[k % 4];
+        v[i] = LOAD(src0, (image * C4 + k / 4) * HW + p)[k % 4];
     }
     return v;
 }

@@ -21,15 +21,15 @@ void main()
     [[unroll]] for (uint e = 0; e < E; e++) {
         const uint id = first + e * LANES, at = min(id, COUNT - 1);
         const uint c4 = at / HW % C4;
-        vec4 v = texelFetch(src0, int(at));
+        vec4 v = LOAD(src0, at);
         if (KIND == 1)
-            v += texelFetch(src1, int(VECTOR ? at / HW : at));
+            v += LOAD(src1, VECTOR ? at / HW : at);
         if (KIND == 2)
-            v *= texelFetch(src1, int(VECTOR ? at / HW : at));
+            v *= LOAD(src1, VECTOR ? at / HW : at);
         if (KIND == 3)
-            v = v * texelFetch(weights, int(2 * c4)) + texelFetch(weights, int(2 * c4 + 1));
+            v = v * LOAD(weights, 2 * c4) + LOAD(weights, 2 * c4 + 1);
         if (RESIDUAL)
-            v += texelFetch(src1, int(at));
+            v += LOAD(src1, at);
         if (id < COUNT)
             dst[id] = mask_tail(activate(v, ACT), c4, C);
     }

@@ -15,19 +15,19 @@ void main()
 {
     const uint o4 = min(gl_GlobalInvocationID.x, O4 - 1);
     const uint image = gl_WorkGroupID.y;
-    vec4 acc = texelFetch(weights, int(o4));
+    vec4 acc = LOAD(weights, o4);
     uint w = O4 + o4;
     for (uint k4 = 0; k4 < C4; k4++) {
-        vec4 x = texelFetch(src0, int(image * C4 + k4));
-        acc += texelFetch(weights, int(w)) * x.x;
-        acc += texelFetch(weights, int(w + O4)) * x.y;
-        acc += texelFetch(weights, int(w + 2 * O4)) * x.z;
-        acc += texelFetch(weights, int(w + 3 * O4)) * x.w;
+        vec4 x = LOAD(src0, image * C4 + k4);
+        acc += LOAD(weights, w) * x.x;
+        acc += LOAD(weights, w + O4) * x.y;
+        acc += LOAD(weights, w + 2 * O4) * x.z;
+        acc += LOAD(weights, w + 3 * O4) * x.w;
         w += 4 * O4;
     }
     if (gl_GlobalInvocationID.x >= O4)
         return;
     if (RESIDUAL)
-        acc += texelFetch(src1, int(image * O4 + o4));
+        acc += LOAD(src1, image * O4 + o4);
     dst[image * O4 + o4] = mask_tail(activate(acc, ACT), o4, O);
 }

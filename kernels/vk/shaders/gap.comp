@@ -13,7 +13,7 @@ void main()
     const uint plane = gl_WorkGroupID.x, lane = gl_LocalInvocationID.x;
     vec4 sum = vec4(0.0);
     for (uint p = lane; p < HW; p += LANES)
-        sum += texelFetch(src0, int(plane * HW + p));
+        sum += LOAD(src0, plane * HW + p);
     part[lane] = sum;
     barrier();
     if (lane == 0) {

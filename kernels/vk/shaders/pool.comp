@@ -25,7 +25,7 @@ void main()
         for (uint kx = 0; kx < K; kx++) {
             const int y = y0 + int(ky), x = x0 + int(kx);
             const bool inside = uint(y) < IH && uint(x) < IW;
-            vec4 v = texelFetch(src0, inside ? base + y * int(IW) + x : 0);
+            vec4 v = LOAD(src0, inside ? base + y * int(IW) + x : 0);
             best = inside ? max(best, v) : best;
             sum += inside ? v : vec4(0.0);
             count += inside ? 1.0 : 0.0;
