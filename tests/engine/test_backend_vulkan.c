@@ -383,7 +383,7 @@ static void a_node_beyond_the_devices_limits_is_named(void **state)
     const mop_plan_desc desc = {0};
     mop_plan *plan = NULL;
     mop_err err = {0};
-    caps->max_texels = 16;
+    caps->max_texels = caps->max_range = 16;
     assert_int_equal(vulkan->plan(fixture.device, m, &desc, &plan, &err), MOP_EUNSUPPORTED);
     assert_null(plan);
     assert_non_null(strstr(err.msg, m->graph->nodes[1].name));
@@ -391,6 +391,18 @@ static void a_node_beyond_the_devices_limits_is_named(void **state)
     *caps = before;
     assert_true(vulkan->supports(fixture.device, &m->graph->nodes[1].inst));
     mop_model_free(m);
+}
+
+/* Tensors that no texel buffer can hold are read as storage buffers. */
+static void a_network_beyond_texel_buffers_runs_through_storage_buffers(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    mop_vk_caps *caps = &fixture.device->vk->caps;
+    const mop_vk_caps before = *caps;
+    caps->max_texels = 16;
+    check_network("mobileone-s0" SIZE);
+    *caps = before;
 }
 
 static mop_status open_with(const char *selector, mop_device **device, mop_err *err)
@@ -487,6 +499,7 @@ int main(void)
         cmocka_unit_test(timestamps_that_are_missing_or_lie_are_refused),
         cmocka_unit_test(a_node_that_was_not_kept_cannot_be_read),
         cmocka_unit_test(a_node_beyond_the_devices_limits_is_named),
+        cmocka_unit_test(a_network_beyond_texel_buffers_runs_through_storage_buffers),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
