@@ -8,40 +8,51 @@
 #include "kernels/vk/pipeline.h"
 #include "profiler/base/alloc.h"
 
-/* LP_NUM_THREADS is how lavapipe takes its number of threads ("0": in the caller's own); it is read
- * while the devices are enumerated. Restored afterwards. */
-static mop_status select_with_threads(mop_vk *vk, const mop_vk_options *options, mop_err *err)
+/* One variable of the environment, set for a while. */
+struct loan {
+    const char *name;
+    char *before; /* NULL: it was not set */
+    bool is_set;
+};
+
+static mop_status lend(struct loan *l, const char *name, uint32_t value, mop_err *err)
 {
-    char *before = NULL;
-    const char *set = getenv("LP_NUM_THREADS");
-    if (options->threads < 1)
-        return mop_vk_select(vk, options->selector, err);
-    if (set != NULL && (before = mop_strdup(set, err)) == NULL)
-        return MOP_ENOMEM;
+    const char *set = getenv(name);
     char text[16];
-    (void)snprintf(text, sizeof text, "%d", options->threads == 1 ? 0 : options->threads);
-    (void)setenv("LP_NUM_THREADS", text, 1); /* on failure the device keeps its own default */
-    mop_status s = mop_vk_select(vk, options->selector, err);
-    if (before != NULL)
-        (void)setenv("LP_NUM_THREADS", before, 1);
-    else
-        (void)unsetenv("LP_NUM_THREADS");
-    free(before);
-    return s;
+    *l = (struct loan){.name = name};
+    if (set != NULL && (l->before = mop_strdup(set, err)) == NULL)
+        return MOP_ENOMEM;
+    (void)snprintf(text, sizeof text, "%u", value);
+    l->is_set = setenv(name, text, 1) == 0; /* on failure the device keeps its own default */
+    return MOP_OK;
 }
 
-static bool has_device_extension(const mop_vk *vk, const char *name)
+static void take_back(struct loan *l)
 {
-    uint32_t n = 0;
-    if (vk->fn.EnumerateDeviceExtensionProperties(vk->physical, NULL, &n, NULL) != VK_SUCCESS)
-        return false;
-    VkExtensionProperties *p = calloc(n > 0 ? n : 1, sizeof *p);
-    bool found = false;
-    if (p != NULL && vk->fn.EnumerateDeviceExtensionProperties(vk->physical, NULL, &n, p) >= 0)
-        for (uint32_t i = 0; i < n; i++)
-            found = found || strcmp(p[i].extensionName, name) == 0;
-    free(p);
-    return found;
+    if (l->is_set && l->before != NULL)
+        (void)setenv(l->name, l->before, 1); /* had room for it before */
+    else if (l->is_set)
+        (void)unsetenv(l->name);
+    free(l->before);
+}
+
+/* Instance and choice of the device. Lavapipe takes from the environment its number of threads
+ * ("0": in the caller's own) and the bits of its vectors, which are 32 a lane of a subgroup and
+ * more than 512 compute garbage; it reads them while the devices are enumerated. */
+static mop_status select_device(mop_vk *vk, const mop_vk_options *options, mop_err *err)
+{
+    struct loan threads = {0}, width = {0};
+    mop_status s = MOP_OK;
+    if (options->threads > 0)
+        s = lend(&threads, "LP_NUM_THREADS", options->threads == 1 ? 0 : (uint32_t)options->threads,
+                 err);
+    if (s == MOP_OK && vk->switches.lanes != 0 && vk->switches.lanes <= 16)
+        s = lend(&width, "LP_NATIVE_VECTOR_WIDTH", 32 * vk->switches.lanes, err);
+    if (s == MOP_OK)
+        s = mop_vk_select(vk, options->selector, err);
+    take_back(&width);
+    take_back(&threads);
+    return s;
 }
 
 static mop_status find_queue(mop_vk *vk, mop_err *err)
@@ -59,60 +70,18 @@ static mop_status find_queue(mop_vk *vk, mop_err *err)
     return mop_fail(err, MOP_ENODEV, "Vulkan device \"%s\" has no compute queue", vk->info.name);
 }
 
-/* Reads limits and decides the workgroup size. Subgroups are usable if they can shuffle and a
- * workgroup can be made exactly one of them: a fixed size, or one that can be asked for. */
-static mop_status probe(mop_vk *vk, bool *size_control, mop_err *err)
-{
-    VkPhysicalDeviceSubgroupSizeControlPropertiesEXT range = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT};
-    VkPhysicalDeviceSubgroupProperties sub = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
-    VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
-                                     .pNext = &sub};
-    VkPhysicalDeviceProperties base;
-    vk->fn.GetPhysicalDeviceProperties(vk->physical, &base);
-    if (base.apiVersion < VK_API_VERSION_1_1)
-        return mop_fail(err, MOP_ENODEV, "Vulkan device \"%s\" is version 1.0; 1.1 is needed",
-                        vk->info.name);
-    bool control = has_device_extension(vk, "VK_EXT_subgroup_size_control");
-    if (control)
-        sub.pNext = &range;
-    vk->fn.GetPhysicalDeviceProperties2(vk->physical, &p);
-    vk->limits = base.limits;
-    bool fixed = control && range.minSubgroupSize == range.maxSubgroupSize;
-    bool asked =
-        control && !fixed && (range.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
-    bool compute = (sub.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
-    bool shuffles = (sub.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) != 0;
-    bool sized = sub.subgroupSize >= 4 && sub.subgroupSize <= 64;
-    bool usable = compute && shuffles && sized && (fixed || asked);
-    *size_control = usable && asked;
-    vk->required_subgroup = *size_control ? sub.subgroupSize : 0;
-    vk->caps = (mop_vk_caps){
-        .lanes = usable ? sub.subgroupSize : 32,
-        .shuffle = usable,
-        .is_software = vk->info.type == VK_PHYSICAL_DEVICE_TYPE_CPU,
-        .max_texels = base.limits.maxTexelBufferElements,
-        .max_range = base.limits.maxStorageBufferRange,
-    };
-    memcpy(vk->caps.max_groups, base.limits.maxComputeWorkGroupCount, sizeof vk->caps.max_groups);
-    return MOP_OK;
-}
-
 static mop_status create_device(mop_vk *vk, mop_err *err)
 {
-    bool size_control = false;
-    mop_status s = probe(vk, &size_control, err);
+    mop_vk_enabled enabled;
+    VkPhysicalDeviceProperties properties;
+    vk->fn.GetPhysicalDeviceProperties(vk->physical, &properties);
+    vk->fn.GetPhysicalDeviceMemoryProperties(vk->physical, &vk->memory);
+    vk->limits = properties.limits;
+    mop_status s = mop_vk_enable(&vk->fn, vk->physical, &vk->caps, &enabled, err);
     if (s == MOP_OK)
         s = find_queue(vk, err);
     if (s != MOP_OK)
         return s;
-    const char *extensions[2];
-    uint32_t n = 0;
-    if (size_control)
-        extensions[n++] = "VK_EXT_subgroup_size_control";
-    if (has_device_extension(vk, "VK_KHR_portability_subset"))
-        extensions[n++] = "VK_KHR_portability_subset";
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -120,17 +89,13 @@ static mop_status create_device(mop_vk *vk, mop_err *err)
         .queueCount = 1,
         .pQueuePriorities = &priority,
     };
-    VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT,
-        .subgroupSizeControl = VK_TRUE,
-    };
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = size_control ? &control : NULL,
+        .pNext = enabled.chain,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = n,
-        .ppEnabledExtensionNames = extensions,
+        .enabledExtensionCount = enabled.n_extensions,
+        .ppEnabledExtensionNames = enabled.extensions,
     };
     VkResult r = vk->fn.CreateDevice(vk->physical, &info, NULL, &vk->device);
     if (r != VK_SUCCESS) {
@@ -143,6 +108,38 @@ static mop_status create_device(mop_vk *vk, mop_err *err)
     return s;
 }
 
+/* The switches that make a difference here, behind the driver's name: what is measured with them is
+ * not the device as it is. */
+static void name_switches(mop_vk *vk, bool could_share)
+{
+    mop_vk_switches s = vk->switches;
+    char text[MOP_VK_SWITCHES_TEXT];
+    size_t n = strlen(vk->info.driver);
+    s.killed &= vk->caps.has;
+    s.staging = s.staging && could_share;
+    if (*mop_vk_switches_name(&s, ", ", text) != '\0')
+        (void)snprintf(vk->info.driver + n, sizeof vk->info.driver - n, ", %s", text); /* fits */
+}
+
+mop_status mop_vk_connect(mop_vk *vk, const mop_vk_options *options, mop_err *err)
+{
+    mop_status s = mop_vk_switches_parse(options->switches, &vk->switches, err);
+    if (s == MOP_OK)
+        s = select_device(vk, options, err);
+    if (s == MOP_OK)
+        s = mop_vk_probe(&vk->fn, vk->physical, &vk->switches, &vk->caps, err);
+    if (s == MOP_OK)
+        s = create_device(vk, err);
+    if (s != MOP_OK)
+        return s;
+    const bool could_share = vk->info.type == VK_PHYSICAL_DEVICE_TYPE_CPU ||
+                             vk->info.type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+    vk->is_shared = could_share && !vk->switches.staging;
+    vk->threads = options->threads;
+    name_switches(vk, could_share);
+    return mop_vk_pipelines_init(vk, err);
+}
+
 mop_status mop_vk_open(const mop_vk_options *options, mop_vk **out, mop_err *err)
 {
     mop_vk *vk = mop_calloc(1, sizeof *vk, err);
@@ -150,17 +147,7 @@ mop_status mop_vk_open(const mop_vk_options *options, mop_vk **out, mop_err *err
         return MOP_ENOMEM;
     mop_status s = mop_vk_instance_open(vk, options, err);
     if (s == MOP_OK)
-        s = select_with_threads(vk, options, err);
-    if (s == MOP_OK)
-        s = create_device(vk, err);
-    if (s == MOP_OK) {
-        vk->fn.GetPhysicalDeviceMemoryProperties(vk->physical, &vk->memory);
-        vk->is_shared =
-            !options->force_staging && (vk->info.type == VK_PHYSICAL_DEVICE_TYPE_CPU ||
-                                        vk->info.type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU);
-        vk->threads = options->threads;
-        s = mop_vk_pipelines_init(vk, err);
-    }
+        s = mop_vk_connect(vk, options, err);
     if (s != MOP_OK) {
         mop_vk_close(vk);
         return s;

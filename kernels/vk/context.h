@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/vk/features.h"
 #include "kernels/vk/loader.h"
+#include "kernels/vk/switches.h"
 
 /* Bindings of every shader of the project: as many storage buffers as every device has. */
 enum {
@@ -28,27 +30,18 @@ typedef enum mop_vk_source {
     MOP_VK_SOURCES
 } mop_vk_source;
 
-/* What decides which shader does a node's work and how it is cut into workgroups. */
-typedef struct mop_vk_caps {
-    uint32_t lanes;   /* invocations of a workgroup: the subgroup size where that is usable */
-    bool shuffle;     /* a workgroup of `lanes` invocations is one subgroup that can shuffle */
-    bool is_software; /* a CPU pretending to be a GPU */
-    uint32_t max_groups[3];
-    uint32_t max_texels; /* elements of one texel buffer view */
-    uint32_t max_range;  /* bytes of one storage buffer */
-} mop_vk_caps;
-
 typedef struct mop_vk_options {
     const char
         *selector; /* index, name substring or uuid; NULL: discrete > integrated > virtual > cpu */
     int threads;   /* of a software device; 0 leaves the choice to it */
     bool validate; /* core and synchronization validation */
-    bool force_staging; /* copy through staging buffers even where memory is shared */
+    const char *switches; /* what to switch off or force (switches.h); NULL: nothing */
 } mop_vk_options;
 
 typedef struct mop_vk_device_info {
     char name[128];
-    char driver[128]; /* "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)" */
+    char driver[384]; /* "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)"; of an open device, with what is
+                         switched off or forced there: ", no-shuffle, staging" */
     char uuid[40];    /* hexadecimal */
     VkPhysicalDeviceType type;
 } mop_vk_device_info;
@@ -69,7 +62,7 @@ typedef struct mop_vk {
     uint32_t timestamp_bits; /* 0: no timestamps on this queue */
     mop_vk_device_info info;
     mop_vk_caps caps;
-    uint32_t required_subgroup; /* asked for at pipeline creation; 0: not asked */
+    mop_vk_switches switches;
     bool is_shared; /* buffers are mapped and used in place; otherwise they are staged */
     bool is_lost;   /* sticky */
     int threads;
@@ -81,8 +74,8 @@ typedef struct mop_vk {
     struct mop_vk_pipelines *pipelines;
 } mop_vk;
 
-/* MOP_ENODEV with the reason where there is no loader, driver, device, layer or matching selector.
- */
+/* MOP_ENODEV with the reason where there is no loader, driver, device, layer or matching selector;
+ * MOP_EINVAL or MOP_EUNSUPPORTED for switches that are unknown or cannot be had there. */
 mop_status mop_vk_open(const mop_vk_options *options, mop_vk **out, mop_err *err);
 void mop_vk_close(mop_vk *vk); /* NULL is fine */
 

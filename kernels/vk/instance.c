@@ -138,7 +138,7 @@ static mop_status create_instance(mop_vk *vk, bool validate, mop_err *err)
     const VkApplicationInfo app = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
         .pApplicationName = "moprof",
-        .apiVersion = VK_API_VERSION_1_1,
+        .apiVersion = VK_API_VERSION_1_3, /* what a device may offer at most; 1.1 is enough */
     };
     const VkInstanceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,

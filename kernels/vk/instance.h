@@ -1,5 +1,5 @@
-/* The first half of opening a context: loader, instance, validation, choice of the physical device.
- */
+/* Opening a context in its parts: loader, instance, validation; choice of the physical device;
+ * device. */
 #ifndef KERNELS_VK_INSTANCE_H
 #define KERNELS_VK_INSTANCE_H
 
@@ -9,6 +9,10 @@
  * mop_vk_instance_close() has to undo. */
 mop_status mop_vk_instance_open(mop_vk *vk, const mop_vk_options *options, mop_err *err);
 void mop_vk_instance_close(mop_vk *vk);
+
+/* The second half: device, queue, memory and pipelines of an open instance, into vk, which is left
+ * for mop_vk_close() also on failure. */
+mop_status mop_vk_connect(mop_vk *vk, const mop_vk_options *options, mop_err *err);
 
 /* Allocates and fills *list with the *n physical devices; free() it. MOP_ENODEV if there is none.
  */

@@ -28,11 +28,13 @@ static bool choose_type(const mop_vk *vk, uint32_t allowed, bool mapped, uint32_
 mop_status mop_vk_buffer_init(mop_vk *vk, mop_vk_buffer *b, size_t bytes, mop_vk_where where,
                               mop_err *err)
 {
+    const VkBufferUsageFlags texel =
+        (vk->caps.features & MOP_VK_CAN_TEXEL) != 0 ? VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT : 0;
     const VkBufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = bytes,
         .usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
-                 VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT,
+                 VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | texel,
     };
     mop_vk_buffer t = {.bytes = bytes};
     VkMemoryRequirements need;
@@ -53,8 +55,8 @@ mop_status mop_vk_buffer_init(mop_vk *vk, mop_vk_buffer *b, size_t bytes, mop_vk
         .allocationSize = need.size,
         .memoryTypeIndex = type,
     };
-    t.is_coherent =
-        (vk->memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) != 0;
+    t.is_coherent = !vk->switches.flush && (vk->memory.memoryTypes[type].propertyFlags &
+                                            VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) != 0;
     r = vk->fn.AllocateMemory(vk->device, &alloc, NULL, &t.memory);
     if (r == VK_SUCCESS) {
         what = "vkBindBufferMemory";

@@ -14,7 +14,7 @@ typedef struct mop_vk_buffer {
     VkDeviceMemory memory;
     void *mapped; /* NULL unless the host can reach it */
     size_t bytes;
-    bool is_coherent;
+    bool is_coherent; /* and need not be treated as if it were not */
 } mop_vk_buffer;
 
 /* Starts from {0}; on failure *b is {0} again. bytes > 0. */

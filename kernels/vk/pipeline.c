@@ -164,12 +164,12 @@ static VkResult create_pipeline(mop_vk *vk, const mop_vk_dispatch *d, VkShaderMo
     };
     const VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT required = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
-        .requiredSubgroupSize = vk->required_subgroup,
+        .requiredSubgroupSize = vk->caps.required_lanes,
     };
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-                  .pNext = vk->required_subgroup != 0 ? &required : NULL,
+                  .pNext = vk->caps.required_lanes != 0 ? &required : NULL,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
                   .pName = "main",

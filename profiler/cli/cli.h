@@ -70,7 +70,15 @@ mop_status mop_cli_switches(const char *fuse, const char *winograd, mop_plan_des
 /* How desc is not the default: " [fuse=none, winograd=off]"; "" if it is. */
 const char *mop_cli_switches_name(const mop_plan_desc *desc, char out[MOP_CLI_SWITCHES]);
 
+/* Room for mop_cli_vulkan. */
+#define MOP_CLI_VULKAN 256
+
+/* The one spelling of --vulkan (kernels/vk/switches.h) into out; NULL: "". MOP_EINVAL with the
+ * nearest word for one that there is not. */
+mop_status mop_cli_vulkan(const char *text, char out[MOP_CLI_VULKAN], mop_err *err);
+
 /* What their options say in --help. */
+#define MOP_CLI_VULKAN_HELP   "no-FEATURE (docs/gpu.md), staging, flush, subgroup=N"
 #define MOP_CLI_FUSE_HELP     "none, all (default), or some of bn, act, add, se, dwpw joined by +"
 #define MOP_CLI_WINOGRAD_HELP "CPU: auto (default), or off: every convolution as a direct sum"
 

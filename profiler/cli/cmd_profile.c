@@ -145,6 +145,7 @@ static void say_roof(const mop_graph_counts *n, double ns, const mop_roofline *r
 
 struct typed {
     char *db, *backend, *threads, *device, *isa, *fuse, *winograd, *runs, *seed, *format, *output;
+    char *vulkan;
 };
 
 /* How it is run. */
@@ -280,9 +281,9 @@ static mop_status profile_on(const struct typed *o, const struct manner *how,
     if (status == MOP_OK)
         status = mop_cli_write_table(&table, o->format, o->output, err);
     if (status == MOP_OK) {
-        const bool is_tuned = strstr(info.driver, ", tuned ") != NULL;
+        const bool is_special = strstr(info.driver, ", ") != NULL; /* tuned, or switched */
         fprintf(stderr, "%s%s%s%s: ", m->spec.text, mop_cli_switches_name(&how->desc, switches),
-                is_tuned ? " on " : "", is_tuned ? info.driver : "");
+                is_special ? " on " : "", is_special ? info.driver : "");
         summary(m, &planned, &t, &limits);
     }
     mop_table_release(&table);
@@ -295,7 +296,10 @@ static mop_status understand(const struct typed *o, struct manner *how, mop_err 
 {
     mop_format format;
     mop_status status = mop_cli_format(o->format, o->output, &format, err);
-    *how = (struct manner){.choice.selector = o->device, .runs = 30, .seed = 1, .threads = 1};
+    *how = (struct manner){.choice = {.selector = o->device, .vulkan = o->vulkan},
+                           .runs = 30,
+                           .seed = 1,
+                           .threads = 1};
     if (status == MOP_OK && o->runs != NULL)
         status = mop_cli_int("runs", o->runs, 3, 10000, &how->runs, err);
     if (status == MOP_OK && o->seed != NULL)
@@ -344,6 +348,7 @@ int mop_cmd_profile(int argc, const char **argv)
         {"threads", 't', POPT_ARG_STRING, &o.threads, 0, "threads (default 1)", "N"},
         {"device", '\0', POPT_ARG_STRING, &o.device, 0, "index, part of a name or uuid", "DEVICE"},
         {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "CPU: highest of" MOP_ISA_WORDS, "LEVEL"},
+        {"vulkan", '\0', POPT_ARG_STRING, &o.vulkan, 0, MOP_CLI_VULKAN_HELP, "LIST"},
         {"fuse", '\0', POPT_ARG_STRING, &o.fuse, 0, MOP_CLI_FUSE_HELP, "SET"},
         {"winograd", '\0', POPT_ARG_STRING, &o.winograd, 0, MOP_CLI_WINOGRAD_HELP, "HOW"},
         {"runs", 'n', POPT_ARG_STRING, &o.runs, 0, "plain and profiled runs each (default 30)",
@@ -373,7 +378,7 @@ int mop_cmd_profile(int argc, const char **argv)
         .max_args = 1,
     };
     char **texts[] = {&o.backend, &o.threads, &o.device, &o.isa,    &o.fuse, &o.winograd,
-                      &o.runs,    &o.seed,    &o.format, &o.output, &o.db};
+                      &o.runs,    &o.seed,    &o.format, &o.output, &o.db,   &o.vulkan};
     mop_strlist args = {0};
     mop_err err = {0};
     int code = mop_cli_parse(&desc, argc, argv, &args);

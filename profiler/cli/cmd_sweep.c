@@ -17,7 +17,7 @@
 /* The options as typed. */
 struct typed {
     char *variants, *backends, *threads, *batch, *db, *seed, *precision, *budget, *device, *isa;
-    char *fuse, *winograd, *cache, *baseline, *shard, *patience, *workers, *max_passes;
+    char *fuse, *winograd, *cache, *baseline, *shard, *patience, *workers, *max_passes, *vulkan;
     int resume, dry_run, quiet;
 };
 
@@ -26,16 +26,17 @@ struct understood {
     mop_strlist specs, backends;
     mop_setting *settings;
     int *threads, *batches;
-    char baseline[MOP_SPEC_MAX];
+    char baseline[MOP_SPEC_MAX], vulkan[MOP_CLI_VULKAN];
     mop_sweep_options o;
     mop_sweep_manner manner;
 };
 
 static void release(struct typed *t, struct understood *u)
 {
-    char *texts[] = {t->variants,  t->backends, t->threads, t->batch,      t->db,    t->seed,
-                     t->precision, t->budget,   t->device,  t->isa,        t->cache, t->baseline,
-                     t->shard,     t->patience, t->workers, t->max_passes, t->fuse,  t->winograd};
+    char *texts[] = {t->variants,   t->backends,  t->threads,  t->batch,    t->db,
+                     t->seed,       t->precision, t->budget,   t->device,   t->isa,
+                     t->cache,      t->baseline,  t->shard,    t->patience, t->workers,
+                     t->max_passes, t->fuse,      t->winograd, t->vulkan};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     mop_strlist_release(&u->specs);
@@ -187,10 +188,13 @@ static mop_status understand(const struct typed *t, struct understood *u, mop_er
     if (status == MOP_OK)
         status = mop_cli_isa_mask(t->isa, &u->o.isa_mask, err);
     if (status == MOP_OK)
+        status = mop_cli_vulkan(t->vulkan, u->vulkan, err);
+    if (status == MOP_OK)
         status = take_manner(t, u, err);
     if (status != MOP_OK)
         return status;
     u->o.tuning = mop_cli_tuning();
+    u->o.vulkan = u->vulkan;
     u->o.specs = (void *)u->specs.items;
     u->o.n_specs = u->specs.n;
     u->o.backends = (void *)u->backends.items;
@@ -269,6 +273,7 @@ int mop_cmd_sweep(int argc, const char **argv)
          "TIME"},
         {"device", '\0', POPT_ARG_STRING, &t.device, 0, "index, part of a name or uuid", "DEVICE"},
         {"isa", '\0', POPT_ARG_STRING, &t.isa, 0, "CPU: highest of" MOP_ISA_WORDS, "LEVEL"},
+        {"vulkan", '\0', POPT_ARG_STRING, &t.vulkan, 0, MOP_CLI_VULKAN_HELP, "LIST"},
         {"fuse", '\0', POPT_ARG_STRING, &t.fuse, 0,
          "none, all (default), unions of bn, act, add, se, dwpw by +", "LIST"},
         {"winograd", '\0', POPT_ARG_STRING, &t.winograd, 0,

@@ -14,6 +14,7 @@
 
 struct typed {
     char *variants, *backends, *threads, *device, *isa, *fuse, *winograd, *seed, *format, *output;
+    char *vulkan;
 };
 
 enum { MAX_DEVICES = 8 };
@@ -194,7 +195,7 @@ static mop_status verify_all(struct verification *v, const char *variants, mop_e
 static mop_status open_devices(const struct typed *o, struct device_list *d, mop_err *err)
 {
     mop_strlist ids = {0};
-    mop_device_choice choice = {.selector = o->device};
+    mop_device_choice choice = {.selector = o->device, .vulkan = o->vulkan};
     long threads = 1;
     mop_status status = mop_cli_isa_mask(o->isa, &choice.isa_mask, err);
     if (status == MOP_OK && o->threads != NULL)
@@ -260,6 +261,7 @@ int mop_cmd_verify(int argc, const char **argv)
         {"threads", 't', POPT_ARG_STRING, &o.threads, 0, "threads (default 1)", "N"},
         {"device", '\0', POPT_ARG_STRING, &o.device, 0, "index, part of a name or uuid", "DEVICE"},
         {"isa", '\0', POPT_ARG_STRING, &o.isa, 0, "CPU: highest of" MOP_ISA_WORDS, "LEVEL"},
+        {"vulkan", '\0', POPT_ARG_STRING, &o.vulkan, 0, MOP_CLI_VULKAN_HELP, "LIST"},
         {"fuse", '\0', POPT_ARG_STRING, &o.fuse, 0, MOP_CLI_FUSE_HELP, "SET"},
         {"winograd", '\0', POPT_ARG_STRING, &o.winograd, 0, MOP_CLI_WINOGRAD_HELP, "HOW"},
         {"seed", '\0', POPT_ARG_STRING, &o.seed, 0, "of constants and input (default 1)", "N"},
@@ -278,8 +280,8 @@ int mop_cmd_verify(int argc, const char **argv)
             "  moprof verify --fuse none --winograd off",
         .options = options,
     };
-    char **texts[] = {&o.variants, &o.backends, &o.threads, &o.device, &o.isa,
-                      &o.fuse,     &o.winograd, &o.seed,    &o.format, &o.output};
+    char **texts[] = {&o.variants, &o.backends, &o.threads, &o.device, &o.isa,   &o.fuse,
+                      &o.winograd, &o.seed,     &o.format,  &o.output, &o.vulkan};
     mop_strlist args = {0};
     int code = mop_cli_parse(&desc, argc, argv, &args);
     if (code < 0)

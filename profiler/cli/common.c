@@ -1,8 +1,10 @@
 /* What several commands do: open a device, take one spec, write a table or text where asked. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/vk/switches.h"
 #include "profiler/base/outfile.h"
 #include "profiler/cli/cli.h"
 #include "profiler/engine/tune.h"
@@ -85,9 +87,23 @@ mop_status mop_cli_open(const char *id, const mop_device_choice *choice,
                         const mop_backend **backend, mop_device **device, mop_err *err)
 {
     mop_device_choice tuned = *choice;
+    char vulkan[MOP_CLI_VULKAN];
     tuned.tuning = mop_cli_tuning();
     *backend = mop_backend_find(id, err);
-    return *backend != NULL ? (*backend)->open(&tuned, device, err) : MOP_EINVAL;
+    if (*backend == NULL || mop_cli_vulkan(choice->vulkan, vulkan, err) != MOP_OK)
+        return MOP_EINVAL;
+    tuned.vulkan = vulkan;
+    return (*backend)->open(&tuned, device, err);
+}
+
+mop_status mop_cli_vulkan(const char *text, char out[MOP_CLI_VULKAN], mop_err *err)
+{
+    static_assert(MOP_CLI_VULKAN >= MOP_VK_SWITCHES_TEXT, "room for every switch");
+    mop_vk_switches switches;
+    mop_status status = mop_vk_switches_parse(text, &switches, err);
+    if (status == MOP_OK)
+        (void)mop_vk_switches_name(&switches, ",", out);
+    return status;
 }
 
 mop_status mop_cli_one_spec(const char *text, char *spec, size_t size, mop_err *err)

@@ -15,7 +15,7 @@
 #include "variants/variant.h"
 
 /* Plans of older versions have fuse, perhaps cache, in place of setting, and perhaps no baseline.
- */
+ * A plan has vulkan where something was switched off or forced. */
 enum {
     SEED,
     PRECISION,
@@ -29,12 +29,13 @@ enum {
     FUSE,
     CACHE,
     BASELINE,
+    VULKAN,
     N_KEYS
 };
 
 static const char *const key_names[N_KEYS] = {"seed",  "precision", "isa",      "device",
                                               "batch", "on",        "variants", "setting",
-                                              "fuse",  "cache",     "baseline"};
+                                              "fuse",  "cache",     "baseline", "vulkan"};
 
 /* value[k] of every key, NULL where absent; free each. */
 static mop_status split(const char *text, char *value[N_KEYS], mop_err *err)
@@ -228,6 +229,12 @@ static mop_status take_all(char *value[N_KEYS], mop_replan *r, mop_err *err)
     if (status == MOP_OK && value[BASELINE] != NULL && *value[BASELINE] != '\0' &&
         (r->baseline = mop_strdup(value[BASELINE], err)) == NULL)
         status = MOP_ENOMEM;
+    if (status == MOP_OK && value[VULKAN] != NULL) {
+        mop_err why = {0};
+        status = mop_cli_vulkan(value[VULKAN], r->vulkan, &why);
+        if (status != MOP_OK)
+            (void)mop_fail(err, status, "in its plan %.200s", why.msg); /* the status goes on */
+    }
     o->isa_mask = (unsigned)isa;
     o->tuning = mop_cli_tuning();
     return status;
@@ -251,6 +258,7 @@ mop_status mop_replan_parse(const char *plan_text, mop_replan *out, mop_err *err
     o->batches = out->batches;
     o->settings = out->settings;
     o->device = out->device;
+    o->vulkan = out->vulkan;
     o->baseline = out->baseline;
     return status;
 }
@@ -331,7 +339,8 @@ mop_status mop_replan_check_devices(const mop_replan *r, mop_err *err)
         const mop_device_choice choice = {.selector = r->options.device,
                                           .threads = d->threads > 0 ? d->threads : 1,
                                           .isa_mask = r->options.isa_mask,
-                                          .tuning = r->options.tuning};
+                                          .tuning = r->options.tuning,
+                                          .vulkan = r->options.vulkan};
         const mop_backend *backend;
         mop_device *device;
         mop_device_info info;

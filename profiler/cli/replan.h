@@ -4,6 +4,7 @@
 
 #include "db/query.h"
 #include "profiler/base/text.h"
+#include "profiler/cli/cli.h"
 #include "profiler/measure/sweep.h"
 
 /* One "backend/threads/uuid" of a plan. */
@@ -22,6 +23,7 @@ typedef struct mop_replan {
     mop_replan_device *devices;
     size_t n_devices;
     char *device, *baseline;
+    char vulkan[MOP_CLI_VULKAN];
 } mop_replan;
 
 /* Reads the text that a sweep stores as its plan. MOP_EINVAL with the reason for one that has

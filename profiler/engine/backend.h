@@ -15,13 +15,15 @@ typedef struct mop_device_choice {
     unsigned isa_mask;    /* CPU: allowed levels */
     const char *tuning;   /* CPU: file of measured kernel choices (profiler/engine/tune.h), one that
                              cannot be read counts as none; NULL: the shipped choices */
+    const char *vulkan;   /* Vulkan: what to switch off or force (kernels/vk/switches.h) */
     bool validate;        /* Vulkan: core and synchronization validation; messages are counted */
 } mop_device_choice;
 
 typedef struct mop_device_info {
     char name[128];
     char type[16];    /* "cpu", "software", "integrated", "discrete", "virtual", "other" */
-    char driver[128]; /* Vulkan driver name and version; CPU: highest level used, and the tuning */
+    char driver[384]; /* Vulkan: driver, its version and what is switched off or forced; CPU:
+                         highest level used, and the tuning */
     char uuid[40];    /* stable identity of the device, hexadecimal */
     char isa[16];     /* CPU: "avx2"; else "" */
     int threads;

@@ -27,6 +27,7 @@ static mop_status vulkan_open(const mop_device_choice *choice, mop_device **out,
         .selector = choice->selector,
         .threads = choice->threads,
         .validate = choice->validate,
+        .switches = choice->vulkan,
     };
     return mop_vulkan_open(&options, out, err);
 }

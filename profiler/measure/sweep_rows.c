@@ -36,7 +36,8 @@ static mop_status open_backend(sweep *s, const mop_backend *backend, mop_err *er
         const mop_device_choice choice = {.selector = o->device,
                                           .threads = o->threads[i],
                                           .isa_mask = o->isa_mask,
-                                          .tuning = o->tuning};
+                                          .tuning = o->tuning,
+                                          .vulkan = o->vulkan};
         sweep_device d = {.backend = backend};
         mop_status st = backend->open(&choice, &d.handle, err);
         if (st != MOP_OK)
@@ -434,8 +435,11 @@ mop_status mop_sweep_name_plan(sweep *s, mop_err *err)
 {
     const mop_sweep_options *o = s->options;
     mop_str *t = &s->plan_text;
-    mop_str_addf(t, "seed=%" PRIu64 ";precision=%g;isa=%u;device=%s;batch=", o->seed,
+    mop_str_addf(t, "seed=%" PRIu64 ";precision=%g;isa=%u;device=%s;", o->seed,
                  s->protocol.precision, o->isa_mask, o->device != NULL ? o->device : "");
+    if (o->vulkan != NULL && *o->vulkan != '\0')
+        mop_str_addf(t, "vulkan=%s;", o->vulkan);
+    mop_str_add(t, "batch=");
     for (size_t i = 0; i < o->n_batches; i++)
         mop_str_addf(t, "%s%" PRId32, i > 0 ? "," : "", o->batches[i]);
     mop_str_add(t, ";on=");

@@ -25,6 +25,8 @@ void mop_job_put(const mop_job *job, mop_bytes *out)
     mop_bytes_put_array(out, o->threads, o->n_threads, sizeof *o->threads);
     mop_bytes_put_array(out, o->batches, o->n_batches, sizeof *o->batches);
     mop_bytes_put_text(out, o->device);
+    mop_bytes_put_text(out, o->tuning);
+    mop_bytes_put_text(out, o->vulkan);
     mop_bytes_put_text(out, o->baseline);
     mop_bytes_put_array(out, job->part.dead, job->part.n_dead, sizeof *job->part.dead);
 }
@@ -72,6 +74,8 @@ mop_status mop_job_get(mop_job *job, mop_bytes *in, mop_err *err)
     o->threads = mop_bytes_get_array(in, &o->n_threads, sizeof *o->threads);
     o->batches = mop_bytes_get_array(in, &o->n_batches, sizeof *o->batches);
     o->device = mop_bytes_get_text(in);
+    o->tuning = mop_bytes_get_text(in);
+    o->vulkan = mop_bytes_get_text(in);
     o->baseline = mop_bytes_get_text(in);
     j.part.dead = mop_bytes_get_array(in, &j.part.n_dead, sizeof *j.part.dead);
     if (in->failed || in->at != in->len) {
@@ -91,6 +95,8 @@ void mop_job_release(mop_job *job)
     free_const(o->threads);
     free_const(o->batches);
     free_const(o->device);
+    free_const(o->tuning);
+    free_const(o->vulkan);
     free_const(o->baseline);
     free_const(job->part.dead);
     *job = (mop_job){0};

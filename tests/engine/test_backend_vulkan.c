@@ -209,7 +209,7 @@ static void two_plans_of_one_network_share_their_pipelines(void **state)
 static void staged_memory_gives_the_same_bits(void **state)
 {
     (void)state;
-    const mop_vk_options options = {.threads = 1, .force_staging = true};
+    const mop_vk_options options = {.threads = 1, .switches = "staging"};
     vulkan_fixture staged;
     vulkan_need_device(&fixture);
     vulkan_fixture_open(&staged, &options);

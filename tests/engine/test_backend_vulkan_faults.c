@@ -230,7 +230,7 @@ static void every_failing_call_of_planning_unwinds(void **state)
     (void)state;
     vulkan_need_device(&fixture);
     for (int staged = 0; staged < 2; staged++) {
-        const mop_vk_options options = {.threads = 1, .force_staging = staged == 1};
+        const mop_vk_options options = {.threads = 1, .switches = staged == 1 ? "staging" : NULL};
         vulkan_fixture own;
         vulkan_fixture_open(&own, &options);
         vulkan_need_device(&own);

@@ -430,6 +430,8 @@ static void a_job_survives_the_wire(void **state)
     in.options.settings = settings;
     in.options.n_settings = 2;
     in.options.baseline = "cnn30";
+    in.options.tuning = "tune.json";
+    in.options.vulkan = "no-shuffle,staging";
     in.part = (mop_sweep_part){.share = 1, .shares = 3, .dead = dead, .n_dead = 1};
     mop_job_put(&in, &bytes);
     assert_int_equal(mop_job_get(&out, &bytes, &err), MOP_OK);
@@ -439,6 +441,8 @@ static void a_job_survives_the_wire(void **state)
     assert_true(mop_setting_equal(&out.options.settings[1], &settings[1]));
     assert_string_equal(out.options.baseline, "cnn30");
     assert_null(out.options.device);
+    assert_string_equal(out.options.tuning, "tune.json");
+    assert_string_equal(out.options.vulkan, "no-shuffle,staging");
     assert_int_equal(out.options.threads[0], 1);
     assert_int_equal(out.part.dead[0].row, 3);
     assert_int_equal(out.supervisor, 42);
