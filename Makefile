@@ -88,8 +88,13 @@ TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
 # --- embedded files ----------------------------------------------------------------------------------
 SHADERS := $(wildcard kernels/vk/shaders/*.comp)
 SHADER_INC := $(wildcard kernels/vk/shaders/*.glsl)
-# each shader once for what it reads through: texel buffers or storage buffers
-SPV := $(if $(GLSLC),$(foreach s,texel buffer,$(SHADERS:%.comp=$(B)/gen/%.$(s).spv)))
+# each shader once for what it reads through, texel buffers or storage buffers, and for each number
+# type: <stem>.<source>.<type>.spv, with the macros of both
+SHADER_SOURCES := texel buffer
+SHADER_DTYPES := fp32 fp16s
+SHADER_FLAGS_texel := -DMOP_TEXEL
+SHADER_FLAGS_fp16s := -DMOP_HALF
+SPV := $(if $(GLSLC),$(foreach s,$(SHADER_SOURCES),$(foreach t,$(SHADER_DTYPES),$(SHADERS:%.comp=$(B)/gen/%.$(s).$(t).spv))))
 WEB := $(if $(NPM),$(foreach p,vega vega-lite vega-embed,reports/node_modules/$(p)/build/$(p).min.js))
 EMBED_PLAIN := $(wildcard db/migrations/*.sql db/queries/*.sql db/*.sql reports/*.sql reports/*.json \
     reports/*.css reports/*.js reports/*.html reports/data/*)
@@ -131,13 +136,12 @@ $(B)/%.$(1).o: %.c
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
-$(B)/gen/%.texel.spv: %.comp $(SHADER_INC)
-	@mkdir -p $(@D)
-	$(GLSLC) --target-env=vulkan1.1 -O -DMOP_TEXEL -o $@ $<
-
-$(B)/gen/%.buffer.spv: %.comp $(SHADER_INC)
-	@mkdir -p $(@D)
-	$(GLSLC) --target-env=vulkan1.1 -O -o $@ $<
+define spv_rule
+$(B)/gen/%.$(1).$(2).spv: %.comp $(SHADER_INC)
+	@mkdir -p $$(@D)
+	$(GLSLC) --target-env=vulkan1.1 -O $(SHADER_FLAGS_$(1)) $(SHADER_FLAGS_$(2)) -o $$@ $$<
+endef
+$(foreach s,$(SHADER_SOURCES),$(foreach t,$(SHADER_DTYPES),$(eval $(call spv_rule,$(s),$(t)))))
 
 # The list itself is a prerequisite, so that adding or removing a file rebuilds the table. FORCE is
 # phony because .SECONDARY would let a target that is only missing pass as up to date.

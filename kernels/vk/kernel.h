@@ -36,6 +36,7 @@ enum { MOP_VK_VARIANTS = 32 }; /* of one kernel for one operator, at most */
 typedef struct mop_vk_task {
     const mop_vk_caps *caps;
     const mop_op_inst *inst;
+    mop_dtype dtype;
     mop_vk_variant variant;
 } mop_vk_task;
 
@@ -57,14 +58,15 @@ typedef struct mop_vk_kernel {
 /* Row i of shaders.def, or NULL past the end. */
 const mop_vk_kernel *mop_vk_kernel_at(size_t i);
 
-/* Fills list[MOP_VK_VARIANTS] with what kernel offers for inst on this device, within its limits,
- * and returns how many there are: 0 if it does not fit. The first is what is shipped. */
+/* Fills list[MOP_VK_VARIANTS] with what kernel offers for inst in dtype on this device, within
+ * its limits, and returns how many there are: 0 if it does not fit. The first is what is shipped.
+ */
 size_t mop_vk_kernel_variants(const mop_vk_kernel *kernel, const mop_vk_caps *caps,
-                              const mop_op_inst *inst, mop_vk_variant *list);
+                              const mop_op_inst *inst, mop_dtype dtype, mop_vk_variant *list);
 
 /* The last row that fits, with the variant to take in *task; NULL if none does. */
 const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst,
-                                          mop_vk_task *task);
+                                          mop_dtype dtype, mop_vk_task *task);
 
 /* The whole of kernel's dispatch. */
 void mop_vk_kernel_dispatch(const mop_vk_kernel *kernel, const mop_vk_task *task,
@@ -74,6 +76,12 @@ void mop_vk_kernel_dispatch(const mop_vk_kernel *kernel, const mop_vk_task *task
 static inline uint32_t mop_vk_c4(int32_t channels)
 {
     return ((uint32_t)channels + 3) / 4;
+}
+
+/* Bytes of four values as dtype holds them in memory. */
+static inline size_t mop_vk_vec4_bytes(mop_dtype dtype)
+{
+    return dtype == MOP_DTYPE_FP16S ? 8 : 16;
 }
 
 /* vec4s of a tensor; a valid shape never overflows. */

@@ -22,6 +22,7 @@ void mop_vk_kernel_dispatch(const mop_vk_kernel *kernel, const mop_vk_task *task
 {
     kernel->dispatch(task, d);
     d->source = (mop_vk_source)task->variant.source;
+    d->dtype = task->dtype;
 }
 
 /* A tensor or grid beyond what the device can address is not offered. */
@@ -30,6 +31,7 @@ static bool within_limits(const mop_vk_kernel *kernel, const mop_vk_task *task)
     const mop_vk_caps *caps = task->caps;
     const mop_op_inst *inst = task->inst;
     mop_vk_dispatch d = {0};
+    const size_t unit = mop_vk_vec4_bytes(task->dtype);
     size_t most = 0;
     for (uint32_t i = 0; i < inst->n_in; i++)
         most = mop_vk_vec4s(inst->in[i]) > most ? mop_vk_vec4s(inst->in[i]) : most;
@@ -39,13 +41,13 @@ static bool within_limits(const mop_vk_kernel *kernel, const mop_vk_task *task)
     for (int i = 0; i < 3; i++)
         if (d.groups[i] > caps->max_groups[i])
             return false;
-    return mop_vk_vec4s(inst->out) * 16 <= caps->max_range &&
+    return mop_vk_vec4s(inst->out) * unit <= caps->max_range &&
            (task->variant.source == MOP_VK_TEXEL ? most <= caps->max_texels
-                                                 : most * 16 <= caps->max_range);
+                                                 : most * unit <= caps->max_range);
 }
 
 size_t mop_vk_kernel_variants(const mop_vk_kernel *kernel, const mop_vk_caps *caps,
-                              const mop_op_inst *inst, mop_vk_variant *list)
+                              const mop_op_inst *inst, mop_dtype dtype, mop_vk_variant *list)
 {
     mop_vk_variant tiles[MOP_VK_VARIANTS / MOP_VK_SOURCES] = {{0}};
     size_t n = 0, n_tiles = 1;
@@ -55,7 +57,7 @@ size_t mop_vk_kernel_variants(const mop_vk_kernel *kernel, const mop_vk_caps *ca
         n_tiles = kernel->variants(caps, inst, tiles);
     for (int source = 0; source < MOP_VK_SOURCES; source++) {
         for (size_t i = 0; i < n_tiles; i++) {
-            mop_vk_task task = {.caps = caps, .inst = inst, .variant = tiles[i]};
+            mop_vk_task task = {.caps = caps, .inst = inst, .dtype = dtype, .variant = tiles[i]};
             task.variant.source = (uint8_t)source;
             if (within_limits(kernel, &task))
                 list[n++] = task.variant;
@@ -65,13 +67,13 @@ size_t mop_vk_kernel_variants(const mop_vk_kernel *kernel, const mop_vk_caps *ca
 }
 
 const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst,
-                                          mop_vk_task *task)
+                                          mop_dtype dtype, mop_vk_task *task)
 {
     mop_vk_variant list[MOP_VK_VARIANTS];
     for (size_t i = sizeof rows / sizeof rows[0]; i-- > 0;) {
-        if (mop_vk_kernel_variants(rows[i], caps, inst, list) == 0)
+        if (mop_vk_kernel_variants(rows[i], caps, inst, dtype, list) == 0)
             continue;
-        *task = (mop_vk_task){.caps = caps, .inst = inst, .variant = list[0]};
+        *task = (mop_vk_task){.caps = caps, .inst = inst, .dtype = dtype, .variant = list[0]};
         return rows[i];
     }
     return NULL;

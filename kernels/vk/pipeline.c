@@ -10,12 +10,14 @@
 struct module {
     const char *shader; /* borrowed from a kernel: constant text */
     mop_vk_source source;
+    mop_dtype dtype;
     VkShaderModule handle;
 };
 
 struct pipeline {
     const char *shader;
     mop_vk_source source;
+    mop_dtype dtype;
     uint32_t n_spec;
     uint32_t spec[MOP_VK_SPEC_MAX];
     VkPipeline handle;
@@ -64,7 +66,7 @@ static mop_status create_layout(mop_vk *vk, mop_vk_source source, mop_err *err)
 mop_status mop_vk_pipelines_init(mop_vk *vk, mop_err *err)
 {
     size_t size;
-    if (mop_embed_get("kernels/vk/shaders/conv.texel.spv", &size) == NULL)
+    if (mop_embed_get("kernels/vk/shaders/conv.texel.fp32.spv", &size) == NULL)
         return mop_fail(err, MOP_ENODEV, "built without Vulkan shaders (glslc was missing)");
     vk->pipelines = mop_calloc(1, sizeof *vk->pipelines, err);
     if (vk->pipelines == NULL)
@@ -119,14 +121,15 @@ static mop_status get_module(mop_vk *vk, const mop_vk_dispatch *d, VkShaderModul
 {
     struct mop_vk_pipelines *p = vk->pipelines;
     for (uint32_t i = 0; i < p->n_modules; i++) {
-        if (p->modules[i].source == d->source && strcmp(p->modules[i].shader, d->shader) == 0) {
+        if (p->modules[i].source == d->source && p->modules[i].dtype == d->dtype &&
+            strcmp(p->modules[i].shader, d->shader) == 0) {
             *out = p->modules[i].handle;
             return MOP_OK;
         }
     }
     char name[96];
-    (void)snprintf(name, sizeof name, "kernels/vk/shaders/%s.%s.spv", d->shader,
-                   mop_vk_source_name(d->source));
+    (void)snprintf(name, sizeof name, "kernels/vk/shaders/%s.%s.%s.spv", d->shader,
+                   mop_vk_source_name(d->source), mop_dtype_name(d->dtype));
     size_t size = 0;
     const void *code = mop_embed_get(name, &size);
     if (code == NULL)
@@ -144,8 +147,7 @@ static mop_status get_module(mop_vk *vk, const mop_vk_dispatch *d, VkShaderModul
     VkResult r = vk->fn.CreateShaderModule(vk->device, &info, NULL, out);
     if (r != VK_SUCCESS)
         return mop_vk_fail(vk, r, "vkCreateShaderModule", err);
-    p->modules[p->n_modules++] =
-        (struct module){.shader = d->shader, .source = d->source, .handle = *out};
+    p->modules[p->n_modules++] = (struct module){d->shader, d->source, d->dtype, *out};
     return MOP_OK;
 }
 
@@ -184,7 +186,7 @@ mop_status mop_vk_pipeline_get(mop_vk *vk, const mop_vk_dispatch *d, VkPipeline 
     struct mop_vk_pipelines *p = vk->pipelines;
     for (uint32_t i = 0; i < p->n_items; i++) {
         const struct pipeline *it = &p->items[i];
-        if (it->n_spec == d->n_spec && it->source == d->source &&
+        if (it->n_spec == d->n_spec && it->source == d->source && it->dtype == d->dtype &&
             strcmp(it->shader, d->shader) == 0 &&
             memcmp(it->spec, d->spec, d->n_spec * sizeof d->spec[0]) == 0) {
             *out = it->handle;
@@ -205,8 +207,11 @@ mop_status mop_vk_pipeline_get(mop_vk *vk, const mop_vk_dispatch *d, VkPipeline 
     if (r != VK_SUCCESS)
         return mop_vk_fail(vk, r, "vkCreateComputePipelines", err);
     struct pipeline *it = &p->items[p->n_items++];
-    *it = (struct pipeline){
-        .shader = d->shader, .source = d->source, .n_spec = d->n_spec, .handle = handle};
+    *it = (struct pipeline){.shader = d->shader,
+                            .source = d->source,
+                            .dtype = d->dtype,
+                            .n_spec = d->n_spec,
+                            .handle = handle};
     memcpy(it->spec, d->spec, d->n_spec * sizeof d->spec[0]);
     *out = handle;
     return MOP_OK;

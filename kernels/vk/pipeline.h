@@ -3,6 +3,7 @@
 #ifndef KERNELS_VK_PIPELINE_H
 #define KERNELS_VK_PIPELINE_H
 
+#include "kernels/dtype.h"
 #include "kernels/vk/context.h"
 
 enum { MOP_VK_SPEC_MAX = 24 };
@@ -12,6 +13,7 @@ enum { MOP_VK_SPEC_MAX = 24 };
 typedef struct mop_vk_dispatch {
     const char *shader; /* file stem in kernels/vk/shaders */
     mop_vk_source source;
+    mop_dtype dtype;
     uint32_t n_spec;
     uint32_t spec[MOP_VK_SPEC_MAX];
     uint32_t groups[3];
@@ -25,7 +27,7 @@ void mop_vk_pipelines_release(mop_vk *vk);
 /* The pipeline for d's shader and constants, made at its first use. Borrowed from the context. */
 mop_status mop_vk_pipeline_get(mop_vk *vk, const mop_vk_dispatch *d, VkPipeline *out, mop_err *err);
 
-/* "texel" or "buffer": the middle of a compiled shader's name, <stem>.<source>.spv. */
+/* "texel" or "buffer", as in a compiled shader's name, <stem>.<source>.<number type>.spv. */
 const char *mop_vk_source_name(mop_vk_source source);
 
 /* How many distinct pipelines the context holds. */

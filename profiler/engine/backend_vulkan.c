@@ -88,7 +88,8 @@ static mop_status vulkan_list(mop_device_info *info, size_t cap, size_t *n, mop_
 static bool vulkan_supports(const mop_device *device, const mop_op_inst *inst)
 {
     mop_vk_task task;
-    return inst->op == MOP_OP_INPUT || mop_vk_kernel_choose(&device->vk->caps, inst, &task) != NULL;
+    return inst->op == MOP_OP_INPUT ||
+           mop_vk_kernel_choose(&device->vk->caps, inst, MOP_DTYPE_FP32, &task) != NULL;
 }
 
 static void vulkan_plan_free(mop_plan *plan)
@@ -112,6 +113,7 @@ static mop_status vulkan_plan(mop_device *device, const mop_model *model, const 
         return MOP_ENOMEM;
     plan->vk = device->vk;
     plan->graph = model->graph;
+    plan->dtype = desc->dtype;
     plan->keep_all = desc->keep_all;
     plan->takes_constants = desc->takes_constants;
     s = mop_vulkan_plan_init(plan, model, err);

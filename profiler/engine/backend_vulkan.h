@@ -27,6 +27,7 @@ typedef struct mop_vulkan_node {
 struct mop_plan {
     mop_vk *vk;
     const mop_graph *graph;
+    mop_dtype dtype;
     bool keep_all, takes_constants;
     uint64_t timeout_ns;
     mop_plan_info info;

@@ -30,7 +30,7 @@ static mop_status choose_kernels(mop_plan *plan, mop_err *err)
     for (uint32_t i = 1; i < g->n_nodes; i++) {
         const mop_op_inst *inst = &g->nodes[i].inst;
         mop_vulkan_node *node = &plan->nodes[i];
-        node->kernel = mop_vk_kernel_choose(&plan->vk->caps, inst, &node->task);
+        node->kernel = mop_vk_kernel_choose(&plan->vk->caps, inst, plan->dtype, &node->task);
         if (node->kernel == NULL)
             return mop_fail(err, MOP_EUNSUPPORTED,
                             "Vulkan device \"%.60s\" cannot do node %u \"%s\" (%s)",

@@ -45,8 +45,8 @@ static int close_device(void **state)
 static void check(obo_net *net, uint32_t index, const char *kernel, const char *what)
 {
     mop_vk_task task;
-    const mop_vk_kernel *k =
-        mop_vk_kernel_choose(&fixture.device->vk->caps, &net->nodes[index].inst, &task);
+    const mop_vk_kernel *k = mop_vk_kernel_choose(&fixture.device->vk->caps,
+                                                  &net->nodes[index].inst, MOP_DTYPE_FP32, &task);
     assert_non_null(k);
     if (kernel != NULL)
         assert_string_equal(k->name, kernel);
@@ -345,17 +345,19 @@ static void the_last_fitting_row_wins(void **state)
     mop_vk_task task;
     mop_err err = {0};
     assert_int_equal(mop_op_infer(&inst, &err), MOP_OK);
-    assert_string_equal(mop_vk_kernel_choose(&caps, &inst, &task)->name, "conv");
+    assert_string_equal(mop_vk_kernel_choose(&caps, &inst, MOP_DTYPE_FP32, &task)->name, "conv");
     inst.params.u.conv.groups = 16;
-    assert_string_equal(mop_vk_kernel_choose(&caps, &inst, &task)->name, "depthwise");
+    assert_string_equal(mop_vk_kernel_choose(&caps, &inst, MOP_DTYPE_FP32, &task)->name,
+                        "depthwise");
     inst.params.u.conv.groups = 4;
-    assert_string_equal(mop_vk_kernel_choose(&caps, &inst, &task)->name, "conv_grouped");
+    assert_string_equal(mop_vk_kernel_choose(&caps, &inst, MOP_DTYPE_FP32, &task)->name,
+                        "conv_grouped");
     mop_vk_caps small = caps;
     small.max_texels = 64;
-    assert_non_null(mop_vk_kernel_choose(&small, &inst, &task));
+    assert_non_null(mop_vk_kernel_choose(&small, &inst, MOP_DTYPE_FP32, &task));
     assert_int_equal(task.variant.source, MOP_VK_BUFFER);
     small.max_range = 64;
-    assert_null(mop_vk_kernel_choose(&small, &inst, &task));
+    assert_null(mop_vk_kernel_choose(&small, &inst, MOP_DTYPE_FP32, &task));
 }
 
 static void the_layout_round_trips_and_zeroes_the_tail(void **state)

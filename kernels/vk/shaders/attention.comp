@@ -75,5 +75,5 @@ void main()
     else
         v = av(image, c4, y * W + x);
     if (id <= last)
-        dst[id] = mask_tail(v, c4, C);
+        STORE(id, mask_tail(v, c4, C));
 }

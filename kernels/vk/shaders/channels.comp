@@ -58,8 +58,8 @@ void main()
         const float scale = 1.0 / sqrt(meet(sum, false) / float(C) + EPS);
         for (uint c = lane; c < C4; c += LANES) {
             const vec4 y = (LOAD(src0, base + c * HW) - mean) * scale;
-            dst[base + c * HW] = mask_tail(y * LOAD(weights, 2 * c) +
-                                               LOAD(weights, 2 * c + 1), c, C);
+            const vec4 v = y * LOAD(weights, 2 * c) + LOAD(weights, 2 * c + 1);
+            STORE(base + c * HW, mask_tail(v, c, C));
         }
         return;
     }
@@ -72,6 +72,5 @@ void main()
         sum += total(real(exp(LOAD(src0, base + c * HW) - top), c, 0.0));
     const float scale = 1.0 / meet(sum, false);
     for (uint c = lane; c < C4; c += LANES)
-        dst[base + c * HW] =
-            mask_tail(exp(LOAD(src0, base + c * HW) - top) * scale, c, C);
+        STORE(base + c * HW, mask_tail(exp(LOAD(src0, base + c * HW) - top) * scale, c, C));
 }

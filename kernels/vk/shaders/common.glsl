@@ -1,21 +1,43 @@
 // What every shader shares. Tensors are NC4HW4: element (n, c, y, x) is component c % 4 of vec4
 // ((n C4 + c / 4) H + y) W + x with C4 = ceil(C / 4); components past C are zero, always.
 // constant_id 0 is the workgroup's size; the others are listed in each shader and filled by the C
-// file of the same stem. Loads go through texel buffers (MOP_TEXEL) or storage buffers.
+// file of the same stem. LOAD(buffer, i) and STORE(i, v) hide how a vec4 is reached and held: through
+// texel buffers (MOP_TEXEL) or storage buffers, in float32 or float16 (MOP_HALF).
 #extension GL_EXT_control_flow_attributes : require
 
+#ifdef MOP_HALF
+// Two float16 to a word, packed by hand: no optional feature is needed to hold them. Rounded to
+// nearest, ties to even, before the conversion, which a device may do by truncation.
+#define HELD uvec2
+uvec2 pack(vec4 v)
+{
+    uvec4 bits = floatBitsToUint(v);
+    v = uintBitsToFloat((bits + 0xfff + (bits >> 13 & 1)) & 0xffffe000);
+    return uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
+}
+vec4 unpack(uvec2 v)
+{
+    return vec4(unpackHalf2x16(v.x), unpackHalf2x16(v.y));
+}
+#else
+#define HELD vec4
+#define pack(v) (v)
+#define unpack(v) (v)
+#endif
+
 layout(local_size_x_id = 0) in;
-layout(set = 0, binding = 0) writeonly buffer Out { vec4 dst[]; };
+layout(set = 0, binding = 0) writeonly buffer Out { HELD dst[]; };
+#define STORE(i, v) dst[i] = pack(v)
 #ifdef MOP_TEXEL
 layout(set = 0, binding = 1) uniform samplerBuffer src0;
 layout(set = 0, binding = 2) uniform samplerBuffer src1;
 layout(set = 0, binding = 3) uniform samplerBuffer weights;
 #define LOAD(from, i) texelFetch(from, int(i))
 #else
-layout(set = 0, binding = 1) readonly buffer In0 { vec4 at[]; } src0;
-layout(set = 0, binding = 2) readonly buffer In1 { vec4 at[]; } src1;
-layout(set = 0, binding = 3) readonly buffer Weights { vec4 at[]; } weights;
-#define LOAD(from, i) from.at[i]
+layout(set = 0, binding = 1) readonly buffer In0 { HELD at[]; } src0;
+layout(set = 0, binding = 2) readonly buffer In1 { HELD at[]; } src1;
+layout(set = 0, binding = 3) readonly buffer Weights { HELD at[]; } weights;
+#define LOAD(from, i) unpack(from.at[i])
 #endif
 
 const uint LANES = gl_WorkGroupSize.x;

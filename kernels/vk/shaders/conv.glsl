@@ -121,7 +121,7 @@ void main()
                     vec4 v = acc[p * T + t];
                     if (RESIDUAL)
                         v += LOAD(src1, at + o4 * (OH * OW));
-                    dst[at + o4 * (OH * OW)] = mask_tail(activate(v, ACT), o4, O);
+                    STORE(at + o4 * (OH * OW), mask_tail(activate(v, ACT), o4, O));
                 }
             }
         }

@@ -56,5 +56,5 @@ void main()
         return;
     if (RESIDUAL)
         acc += LOAD(src1, at);
-    dst[at] = mask_tail(activate(acc, ACT), o4, O);
+    STORE(at, mask_tail(activate(acc, ACT), o4, O));
 }

@@ -71,7 +71,7 @@ void main()
                 vec4 v = acc[ty * TX + tx];
                 if (RESIDUAL)
                     v += LOAD(src1, at);
-                dst[at] = mask_tail(activate(v, ACT), c4, C);
+                STORE(at, mask_tail(activate(v, ACT), c4, C));
             }
         }
     }

@@ -63,5 +63,5 @@ void main()
         best = k == 0 ? sum : max(best, sum);
     }
     if (id < IMAGES * C4 * HW)
-        dst[id] = mask_tail(best, c4, C);
+        STORE(id, mask_tail(best, c4, C));
 }

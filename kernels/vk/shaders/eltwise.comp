@@ -31,6 +31,6 @@ void main()
         if (RESIDUAL)
             v += LOAD(src1, at);
         if (id < COUNT)
-            dst[id] = mask_tail(activate(v, ACT), c4, C);
+            STORE(id, mask_tail(activate(v, ACT), c4, C));
     }
 }

@@ -29,5 +29,5 @@ void main()
         return;
     if (RESIDUAL)
         acc += LOAD(src1, image * O4 + o4);
-    dst[image * O4 + o4] = mask_tail(activate(acc, ACT), o4, O);
+    STORE(image * O4 + o4, mask_tail(activate(acc, ACT), o4, O));
 }

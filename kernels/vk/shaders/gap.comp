@@ -19,6 +19,6 @@ void main()
     if (lane == 0) {
         for (uint i = 1; i < LANES; i++)
             sum += part[i];
-        dst[plane] = sum / float(HW);
+        STORE(plane, sum / float(HW));
     }
 }

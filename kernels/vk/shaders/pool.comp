@@ -32,5 +32,5 @@ void main()
         }
     }
     if (id < PLANES * OH * OW)
-        dst[id] = KIND == 0 ? best : sum / count;
+        STORE(id, KIND == 0 ? best : sum / count);
 }
