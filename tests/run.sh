@@ -11,7 +11,9 @@ LSAN_OPTIONS="suppressions=$(cd "$(dirname "$0")" && pwd)/lsan.supp:print_suppre
 export LSAN_OPTIONS
 # kernels as shipped, whatever this machine was tuned to
 MOPROF_TUNE=
-export MOPROF_TUNE
+# and no pipelines of earlier runs
+MOPROF_PIPELINES=
+export MOPROF_TUNE MOPROF_PIPELINES
 trap 'rm -f "$log"' EXIT
 # why the emulator does not run a test program; nothing if it does
 not_emulated() {

@@ -137,7 +137,7 @@ mop_status mop_vk_connect(mop_vk *vk, const mop_vk_options *options, mop_err *er
     vk->is_shared = could_share && !vk->switches.staging;
     vk->threads = options->threads;
     name_switches(vk, could_share);
-    return mop_vk_pipelines_init(vk, err);
+    return mop_vk_pipelines_init(vk, options->pipeline_cache, err);
 }
 
 mop_status mop_vk_open(const mop_vk_options *options, mop_vk **out, mop_err *err)

@@ -35,8 +35,28 @@ typedef struct mop_vk_options {
         *selector; /* index, name substring or uuid; NULL: discrete > integrated > virtual > cpu */
     int threads;   /* of a software device; 0 leaves the choice to it */
     bool validate; /* core and synchronization validation */
-    const char *switches; /* what to switch off or force (switches.h); NULL: nothing */
+    const char *switches;       /* what to switch off or force (switches.h); NULL: nothing */
+    const char *pipeline_cache; /* folder of the pipeline cache (cache.h); NULL: none is kept */
+    /* What entry points are looked up by; NULL: the loader's own. What is put between sees every
+     * call from the first on and can make it fail. */
+    PFN_vkGetInstanceProcAddr entry;
 } mop_vk_options;
+
+/* What there was of a pipeline cache when the device was opened. */
+typedef enum mop_vk_cache_state {
+    MOP_VK_CACHE_NONE,    /* none is kept */
+    MOP_VK_CACHE_COLD,    /* no file */
+    MOP_VK_CACHE_BARE,    /* one in which this driver has kept nothing */
+    MOP_VK_CACHE_WARM,    /* one that the driver has taken */
+    MOP_VK_CACHE_REJECTED /* one that is no good */
+} mop_vk_cache_state;
+
+/* Whom a file of the pipeline cache is for. */
+typedef struct mop_vk_cache_key {
+    uint64_t made_by; /* hash of device, driver version and shaders */
+    uint32_t vendor, device;
+    uint8_t uuid[VK_UUID_SIZE]; /* pipelineCacheUUID */
+} mop_vk_cache_key;
 
 typedef struct mop_vk_device_info {
     char name[128];
@@ -71,6 +91,13 @@ typedef struct mop_vk {
     VkDescriptorSetLayout set_layout[MOP_VK_SOURCES];
     VkPipelineLayout layout[MOP_VK_SOURCES];
     VkPipelineCache cache;
+    mop_vk_cache_state cache_state;
+    mop_vk_cache_key cache_key;
+    char *cache_path;    /* NULL: none is kept */
+    uint64_t cache_hash; /* of what the file holds */
+    uint32_t pipelines_made, pipelines_saved;
+    uint64_t pipelines_ns; /* spent in vkCreateComputePipelines since the device was opened */
+    char note[512];        /* a remark for the user, of the latest that happened; "": none */
     struct mop_vk_pipelines *pipelines;
 } mop_vk;
 

@@ -162,7 +162,7 @@ static mop_status create_instance(mop_vk *vk, bool validate, mop_err *err)
 
 mop_status mop_vk_instance_open(mop_vk *vk, const mop_vk_options *options, mop_err *err)
 {
-    mop_status s = mop_vk_loader_open(&vk->lib, &vk->fn, err);
+    mop_status s = mop_vk_loader_open(options->entry, &vk->lib, &vk->fn, err);
     if (s == MOP_OK)
         s = create_instance(vk, options->validate, err);
     if (s == MOP_OK)

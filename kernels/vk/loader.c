@@ -30,7 +30,8 @@ void mop_vk_loader_keep(void)
 static const char *const names[] = {"libvulkan.so.1", "libvulkan.so", "libvulkan.dylib",
                                     "libMoltenVK.dylib"};
 
-mop_status mop_vk_loader_open(void **lib, mop_vk_fn *fn, mop_err *err)
+mop_status mop_vk_loader_open(PFN_vkGetInstanceProcAddr entry, void **lib, mop_vk_fn *fn,
+                              mop_err *err)
 {
     void *handle = NULL;
     for (size_t i = 0; i < sizeof names / sizeof names[0] && handle == NULL; i++)
@@ -46,6 +47,8 @@ mop_status mop_vk_loader_open(void **lib, mop_vk_fn *fn, mop_err *err)
     }
     mop_vk_fn t = {0};
     memcpy(&t.GetInstanceProcAddr, &symbol, sizeof symbol); /* POSIX: same size, no cast in ISO C */
+    if (entry != NULL)
+        t.GetInstanceProcAddr = entry;
     const char *missing = NULL;
 #define MOP_VK_GLOBAL(name)                                                                        \
     t.name = (PFN_vk##name)t.GetInstanceProcAddr(NULL, "vk" #name);                                \

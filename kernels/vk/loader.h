@@ -24,8 +24,10 @@ typedef struct mop_vk_fn {
 } mop_vk_fn;
 
 /* Opens the first of libvulkan.so.1, libvulkan.so, libvulkan.dylib, libMoltenVK.dylib and fills the
- * global entry points. MOP_ENODEV if none can be opened. *lib goes to mop_vk_loader_close(). */
-mop_status mop_vk_loader_open(void **lib, mop_vk_fn *fn, mop_err *err);
+ * global entry points, by `entry` if that is not NULL. MOP_ENODEV if none can be opened. *lib goes
+ * to mop_vk_loader_close(). */
+mop_status mop_vk_loader_open(PFN_vkGetInstanceProcAddr entry, void **lib, mop_vk_fn *fn,
+                              mop_err *err);
 void mop_vk_loader_close(void *lib); /* NULL is fine */
 
 /* In builds with AddressSanitizer: keeps every library loaded so far until the process ends, for

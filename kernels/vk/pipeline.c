@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/vk/cache.h"
 #include "profiler/base/alloc.h"
+#include "profiler/base/clock.h"
 #include "profiler/base/embed.h"
 
 struct module {
@@ -63,7 +65,7 @@ static mop_status create_layout(mop_vk *vk, mop_vk_source source, mop_err *err)
     return r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkCreatePipelineLayout", err);
 }
 
-mop_status mop_vk_pipelines_init(mop_vk *vk, mop_err *err)
+mop_status mop_vk_pipelines_init(mop_vk *vk, const char *cache_folder, mop_err *err)
 {
     size_t size;
     if (mop_embed_get("kernels/vk/shaders/conv.texel.fp32.spv", &size) == NULL)
@@ -74,11 +76,7 @@ mop_status mop_vk_pipelines_init(mop_vk *vk, mop_err *err)
     mop_status s = MOP_OK;
     for (int i = 0; i < MOP_VK_SOURCES && s == MOP_OK; i++)
         s = create_layout(vk, (mop_vk_source)i, err);
-    if (s != MOP_OK)
-        return s;
-    const VkPipelineCacheCreateInfo cache = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
-    VkResult r = vk->fn.CreatePipelineCache(vk->device, &cache, NULL, &vk->cache);
-    return r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkCreatePipelineCache", err);
+    return s == MOP_OK ? mop_vk_cache_open(vk, cache_folder, err) : s;
 }
 
 void mop_vk_pipelines_release(mop_vk *vk)
@@ -90,8 +88,8 @@ void mop_vk_pipelines_release(mop_vk *vk)
         vk->fn.DestroyPipeline(vk->device, p->items[i].handle, NULL);
     for (uint32_t i = 0; i < p->n_modules; i++)
         vk->fn.DestroyShaderModule(vk->device, p->modules[i].handle, NULL);
+    mop_vk_cache_close(vk);
     /* destroying a null handle is allowed and does nothing */
-    vk->fn.DestroyPipelineCache(vk->device, vk->cache, NULL);
     for (int i = 0; i < MOP_VK_SOURCES; i++) {
         vk->fn.DestroyPipelineLayout(vk->device, vk->layout[i], NULL);
         vk->fn.DestroyDescriptorSetLayout(vk->device, vk->set_layout[i], NULL);
@@ -178,7 +176,12 @@ static VkResult create_pipeline(mop_vk *vk, const mop_vk_dispatch *d, VkShaderMo
                   .pSpecializationInfo = &spec},
         .layout = vk->layout[d->source],
     };
-    return vk->fn.CreateComputePipelines(vk->device, vk->cache, 1, &info, NULL, out);
+    const mop_clock clock = mop_clock_real();
+    const uint64_t began = mop_now_ns(&clock);
+    VkResult r = vk->fn.CreateComputePipelines(vk->device, vk->cache, 1, &info, NULL, out);
+    vk->pipelines_ns += mop_now_ns(&clock) - began;
+    vk->pipelines_made += r == VK_SUCCESS;
+    return r;
 }
 
 mop_status mop_vk_pipeline_get(mop_vk *vk, const mop_vk_dispatch *d, VkPipeline *out, mop_err *err)

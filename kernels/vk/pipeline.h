@@ -19,9 +19,9 @@ typedef struct mop_vk_dispatch {
     uint32_t groups[3];
 } mop_vk_dispatch;
 
-/* Descriptor set layouts, pipeline layouts and pipeline cache of the context. MOP_ENODEV in a build
- * without shaders. */
-mop_status mop_vk_pipelines_init(mop_vk *vk, mop_err *err);
+/* Descriptor set layouts, pipeline layouts and pipeline cache of the context, kept in cache_folder
+ * (cache.h). MOP_ENODEV in a build without shaders. */
+mop_status mop_vk_pipelines_init(mop_vk *vk, const char *cache_folder, mop_err *err);
 void mop_vk_pipelines_release(mop_vk *vk);
 
 /* The pipeline for d's shader and constants, made at its first use. Borrowed from the context. */

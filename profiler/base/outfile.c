@@ -24,6 +24,17 @@ static void set_mode(int fd, const struct stat *old)
     (void)fchmod(fd, old != NULL ? old->st_mode & 07777u : 0666u & ~mask); /* best effort */
 }
 
+void mop_make_folders(const char *path)
+{
+    char folder[4096];
+    (void)snprintf(folder, sizeof folder, "%s", path); /* a longer path is refused later */
+    for (char *slash = strchr(folder + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(folder, 0777);
+        *slash = '/';
+    }
+}
+
 mop_status mop_outfile_open(mop_outfile *o, const char *path, mop_err *err)
 {
     struct stat st;

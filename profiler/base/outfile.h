@@ -12,6 +12,9 @@ typedef struct mop_outfile {
     char temp[4096]; /* where it is until then; "" if path is a device, pipe or standard output */
 } mop_outfile;
 
+/* Makes the folders of path that are missing. A failure shows when the file is opened. */
+void mop_make_folders(const char *path);
+
 /* Opens path for writing (NULL or "-": standard output). The old file stays as it is until _commit.
  * A path that exists and is no regular file (/dev/null, a pipe) is written directly. MOP_EIO with
  * the path. */

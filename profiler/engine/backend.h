@@ -16,7 +16,9 @@ typedef struct mop_device_choice {
     const char *tuning;   /* CPU: file of measured kernel choices (profiler/engine/tune.h), one that
                              cannot be read counts as none; NULL: the shipped choices */
     const char *vulkan;   /* Vulkan: what to switch off or force (kernels/vk/switches.h) */
-    bool validate;        /* Vulkan: core and synchronization validation; messages are counted */
+    const char *pipeline_cache; /* Vulkan: folder where pipelines are kept for the next process;
+                                   NULL: none are */
+    bool validate; /* Vulkan: core and synchronization validation; messages are counted */
 } mop_device_choice;
 
 typedef struct mop_device_info {
@@ -143,6 +145,10 @@ typedef struct mop_backend {
      * a run of several threads here, so that they do not disturb what is measured next. The next
      * run wakes them. NULL: none spin. */
     void (*rest)(mop_device *device);
+
+    /* Writes a remark for the user that came up since the last call, one sentence: a cache that was
+     * ignored or could not be written. False: there is none. NULL: there never is. */
+    bool (*remark)(mop_device *device, char *out, size_t size);
 
     /* Validation messages seen so far on this device (0 without validation). NULL: none ever. */
     uint32_t (*validation_messages)(const mop_device *device);

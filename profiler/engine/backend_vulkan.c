@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/vk/cache.h"
 #include "profiler/base/alloc.h"
 #include "profiler/base/clock.h"
 #include "profiler/engine/backend_vulkan.h"
@@ -28,6 +29,7 @@ static mop_status vulkan_open(const mop_device_choice *choice, mop_device **out,
         .threads = choice->threads,
         .validate = choice->validate,
         .switches = choice->vulkan,
+        .pipeline_cache = choice->pipeline_cache,
     };
     return mop_vulkan_open(&options, out, err);
 }
@@ -124,6 +126,7 @@ static mop_status vulkan_plan(mop_device *device, const mop_model *model, const 
         return s;
     }
     plan->info.setup_ns = mop_now_ns(&clock) - begin;
+    mop_vk_cache_save(device->vk);
     *out = plan;
     return MOP_OK;
 }
@@ -267,6 +270,16 @@ static mop_status vulkan_read(mop_plan *plan, uint32_t node, float *dst, size_t 
     return MOP_OK;
 }
 
+static bool vulkan_remark(mop_device *device, char *out, size_t size)
+{
+    char *note = device->vk->note;
+    const bool is_there = *note != '\0';
+    if (is_there)
+        (void)snprintf(out, size, "%s", note); /* a remark may be cut */
+    *note = '\0';
+    return is_there;
+}
+
 static uint32_t vulkan_validation_messages(const mop_device *device)
 {
     return device->vk->n_messages;
@@ -287,5 +300,6 @@ const mop_backend mop_backend_vulkan = {
     .run = vulkan_run,
     .read = vulkan_read,
     .device_time = vulkan_device_time,
+    .remark = vulkan_remark,
     .validation_messages = vulkan_validation_messages,
 };

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernels/cpu/kernel.h"
@@ -150,18 +149,6 @@ mop_status mop_tune_read(const char *path, mop_tune *t, mop_err *err)
     return status;
 }
 
-/* The folders of path that are missing. A failure shows when the file is opened. */
-static void make_folders(const char *path)
-{
-    char folder[4096];
-    (void)snprintf(folder, sizeof folder, "%s", path);
-    for (char *slash = strchr(folder + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(folder, 0777);
-        *slash = '/';
-    }
-}
-
 mop_status mop_tune_write(const char *path, const mop_tune *t, mop_err *err)
 {
     json_t *root = json_pack("{s:i, s:[]}", "moprof_tune", (int)TUNE_FORMAT, "entries");
@@ -179,7 +166,7 @@ mop_status mop_tune_write(const char *path, const mop_tune *t, mop_err *err)
         json_decref(root);
         return mop_fail(err, MOP_ENOMEM, "out of memory: a tuning of %zu shapes", t->n);
     }
-    make_folders(path);
+    mop_make_folders(path);
     status = mop_outfile_open(&out, path, err);
     if (status == MOP_OK) {
         (void)json_dumpf(root, out.f, JSON_INDENT(1)); /* the commit looks at ferror */

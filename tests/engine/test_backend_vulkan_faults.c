@@ -55,15 +55,6 @@ static VkResult VKAPI_PTR late_fence(VkDevice device, uint32_t n, const VkFence 
     return VK_TIMEOUT;
 }
 
-/* Two nodes: a fully connected layer and an activation. */
-static void small_net(obo_net *net)
-{
-    const mop_params fc = {.u.fc = {.cout = 3, .has_bias = true}}, relu = {.act = MOP_ACT_RELU};
-    obo_init(net, (mop_shape){1, 1, 1, 5}, SEED);
-    uint32_t v = obo_add(net, MOP_OP_FC, &fc, (uint32_t[]){0}, 1);
-    (void)obo_add(net, MOP_OP_ACT, &relu, &v, 1);
-}
-
 /* Runs a plan with one entry point replaced: the device is lost then and stays lost, and another
  * one can be opened. */
 static void lose_device(bool by_timeout)
@@ -73,7 +64,7 @@ static void lose_device(bool by_timeout)
     vulkan_fixture_open(&own, NULL);
     vulkan_need_device(&own);
     obo_net net;
-    small_net(&net);
+    vulkan_small_net(&net, SEED);
     const mop_plan_desc desc = {0};
     const float untouched[3] = {-7, -7, -7};
     float *x = obo_input(&net), y[3] = {-7, -7, -7};
@@ -236,7 +227,7 @@ static void every_failing_call_of_planning_unwinds(void **state)
         vulkan_need_device(&own);
         patch(&own.device->vk->fn);
         obo_net net;
-        small_net(&net);
+        vulkan_small_net(&net, SEED);
         const mop_plan_desc desc = {0};
         mop_status s = MOP_EFAIL;
         int n = 0;

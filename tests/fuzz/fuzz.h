@@ -8,12 +8,13 @@
 
 typedef void mop_fuzz_fn(const uint8_t *data, size_t size);
 
-mop_fuzz_fn mop_fuzz_csv;     /* a CSV file; what is read is written and read again */
-mop_fuzz_fn mop_fuzz_import;  /* a letter that picks the format, and the file */
-mop_fuzz_fn mop_fuzz_spec;    /* a list of variants */
-mop_fuzz_fn mop_fuzz_options; /* words of a command line, a line each */
-mop_fuzz_fn mop_fuzz_query;   /* SQL */
-mop_fuzz_fn mop_fuzz_db;      /* 'f' and a database file, or 'p' and changes of a good one */
+mop_fuzz_fn mop_fuzz_csv;       /* a CSV file; what is read is written and read again */
+mop_fuzz_fn mop_fuzz_import;    /* a letter that picks the format, and the file */
+mop_fuzz_fn mop_fuzz_spec;      /* a list of variants */
+mop_fuzz_fn mop_fuzz_options;   /* words of a command line, a line each */
+mop_fuzz_fn mop_fuzz_query;     /* SQL */
+mop_fuzz_fn mop_fuzz_pipelines; /* 'f' and a pipeline cache, or 'd' and the driver's part of one */
+mop_fuzz_fn mop_fuzz_db;        /* 'f' and a database file, or 'p' and changes of a good one */
 
 /* Aborts with the words unless ok. */
 void mop_fuzz_demand(int ok, const char *words);

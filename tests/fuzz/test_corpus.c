@@ -109,6 +109,7 @@ TARGET(import, any_bytes_as_results_are_read_or_refused)
 TARGET(spec, any_text_as_variants_is_understood_or_refused)
 TARGET(options, any_words_as_options_are_parsed_or_refused)
 TARGET(query, any_text_as_sql_reads_or_is_refused)
+TARGET(pipelines, any_bytes_as_a_pipeline_cache_are_the_drivers_own_or_refused)
 TARGET(db, any_bytes_as_a_database_are_read_or_refused)
 
 int main(void)
@@ -119,6 +120,7 @@ int main(void)
         cmocka_unit_test(any_text_as_variants_is_understood_or_refused),
         cmocka_unit_test(any_words_as_options_are_parsed_or_refused),
         cmocka_unit_test(any_text_as_sql_reads_or_is_refused),
+        cmocka_unit_test(any_bytes_as_a_pipeline_cache_are_the_drivers_own_or_refused),
         cmocka_unit_test(any_bytes_as_a_database_are_read_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

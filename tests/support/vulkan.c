@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,26 @@ void vulkan_need_device(const vulkan_fixture *f)
         return;
     printf("skip: %s\n", f->reason);
     skip();
+}
+
+PFN_vkVoidFunction VKAPI_PTR vulkan_lookup(VkInstance instance, const char *name)
+{
+    PFN_vkGetInstanceProcAddr entry = NULL;
+    void *lib = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL); /* open already */
+    void *symbol = lib != NULL ? dlsym(lib, "vkGetInstanceProcAddr") : NULL;
+    memcpy(&entry, &symbol, sizeof entry);
+    PFN_vkVoidFunction f = entry != NULL ? entry(instance, name) : NULL;
+    if (lib != NULL)
+        dlclose(lib); /* its user keeps it */
+    return f;
+}
+
+void vulkan_small_net(obo_net *net, uint64_t seed)
+{
+    const mop_params fc = {.u.fc = {.cout = 3, .has_bias = true}}, relu = {.act = MOP_ACT_RELU};
+    obo_init(net, (mop_shape){1, 1, 1, 5}, seed);
+    uint32_t v = obo_add(net, MOP_OP_FC, &fc, (uint32_t[]){0}, 1);
+    (void)obo_add(net, MOP_OP_ACT, &relu, &v, 1);
 }
 
 void vulkan_expect_silence(const vulkan_fixture *f)
