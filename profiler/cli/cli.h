@@ -93,9 +93,15 @@ const char *mop_cli_tune_path(void);
 /* The same for a device to open: NULL with a note where the file cannot be read. */
 const char *mop_cli_tuning(void);
 
-/* Opens `choice` of back end `id`, with the tuning of mop_cli_tuning(). */
+/* The folder of Vulkan's pipeline caches: $MOPROF_PIPELINES, else $XDG_CACHE_HOME/moprof or
+ * ~/.cache/moprof. NULL where the variable is empty or there is no such place. */
+const char *mop_cli_pipelines(void);
+
+/* Opens `choice` of back end `id`, with the tuning of mop_cli_tuning() and the pipelines of
+ * mop_cli_pipelines(); what the device remarks is a note. */
 mop_status mop_cli_open(const char *id, const mop_device_choice *choice,
                         const mop_backend **backend, mop_device **device, mop_err *err);
+void mop_cli_close(const mop_backend *backend, mop_device *device); /* NULL device is fine */
 
 /* Exactly one canonical spec out of text. */
 mop_status mop_cli_one_spec(const char *text, char *spec, size_t size, mop_err *err);

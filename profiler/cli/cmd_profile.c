@@ -336,7 +336,7 @@ static mop_status profile(const struct typed *o, const char *text, mop_err *err)
         status = profile_on(o, &how, backend, device, &m, err);
     mop_subject_model_release(&m);
     if (device != NULL)
-        backend->close(device);
+        mop_cli_close(backend, device);
     return status;
 }
 

@@ -195,6 +195,7 @@ static mop_status understand(const struct typed *t, struct understood *u, mop_er
         return status;
     u->o.tuning = mop_cli_tuning();
     u->o.vulkan = u->vulkan;
+    u->o.pipeline_cache = mop_cli_pipelines();
     u->o.specs = (void *)u->specs.items;
     u->o.n_specs = u->specs.n;
     u->o.backends = (void *)u->backends.items;

@@ -243,7 +243,7 @@ static int verify(const struct typed *o)
     if (status == MOP_OK)
         fprintf(stderr, "%zu rows, %zu wrong\n", v.table.n_rows, v.n_wrong);
     for (size_t k = 0; k < v.devices.n; k++)
-        v.devices.backend[k]->close(v.devices.device[k]);
+        mop_cli_close(v.devices.backend[k], v.devices.device[k]);
     mop_table_release(&v.table);
     if (status != MOP_OK)
         return mop_cli_fail(&err);

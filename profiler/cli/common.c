@@ -54,20 +54,33 @@ const char *mop_cli_switches_name(const mop_plan_desc *desc, char out[MOP_CLI_SW
     return out;
 }
 
-const char *mop_cli_tune_path(void)
+/* $variable, else `leaf` in the user's cache, written to path[size]; NULL where the variable is
+ * empty or there is no such place. */
+static const char *cache_place(const char *variable, const char *leaf, char *path, size_t size)
 {
-    static char path[4096];
-    const char *named = getenv("MOPROF_TUNE"), *cache = getenv("XDG_CACHE_HOME");
+    const char *named = getenv(variable), *cache = getenv("XDG_CACHE_HOME");
     const char *home = getenv("HOME");
     if (named != NULL)
         return *named != '\0' ? named : NULL;
     if (cache != NULL && *cache != '\0')
-        (void)snprintf(path, sizeof path, "%s/moprof/tune-cpu.json", cache);
+        (void)snprintf(path, size, "%s/moprof%s", cache, leaf);
     else if (home != NULL && *home != '\0')
-        (void)snprintf(path, sizeof path, "%s/.cache/moprof/tune-cpu.json", home);
+        (void)snprintf(path, size, "%s/.cache/moprof%s", home, leaf);
     else
         return NULL;
     return path;
+}
+
+const char *mop_cli_tune_path(void)
+{
+    static char path[4096];
+    return cache_place("MOPROF_TUNE", "/tune-cpu.json", path, sizeof path);
+}
+
+const char *mop_cli_pipelines(void)
+{
+    static char path[4096];
+    return cache_place("MOPROF_PIPELINES", "", path, sizeof path);
 }
 
 const char *mop_cli_tuning(void)
@@ -83,17 +96,36 @@ const char *mop_cli_tuning(void)
     return path;
 }
 
+static void tell_remark(const mop_backend *backend, mop_device *device)
+{
+    char text[512];
+    if (backend->remark != NULL && backend->remark(device, text, sizeof text))
+        mop_cli_note("%s", text);
+}
+
 mop_status mop_cli_open(const char *id, const mop_device_choice *choice,
                         const mop_backend **backend, mop_device **device, mop_err *err)
 {
     mop_device_choice tuned = *choice;
     char vulkan[MOP_CLI_VULKAN];
     tuned.tuning = mop_cli_tuning();
+    tuned.pipeline_cache = mop_cli_pipelines();
     *backend = mop_backend_find(id, err);
     if (*backend == NULL || mop_cli_vulkan(choice->vulkan, vulkan, err) != MOP_OK)
         return MOP_EINVAL;
     tuned.vulkan = vulkan;
-    return (*backend)->open(&tuned, device, err);
+    mop_status status = (*backend)->open(&tuned, device, err);
+    if (status == MOP_OK)
+        tell_remark(*backend, *device);
+    return status;
+}
+
+void mop_cli_close(const mop_backend *backend, mop_device *device)
+{
+    if (device == NULL)
+        return;
+    tell_remark(backend, device);
+    backend->close(device);
 }
 
 mop_status mop_cli_vulkan(const char *text, char out[MOP_CLI_VULKAN], mop_err *err)

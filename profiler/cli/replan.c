@@ -237,6 +237,7 @@ static mop_status take_all(char *value[N_KEYS], mop_replan *r, mop_err *err)
     }
     o->isa_mask = (unsigned)isa;
     o->tuning = mop_cli_tuning();
+    o->pipeline_cache = mop_cli_pipelines();
     return status;
 }
 
@@ -348,7 +349,7 @@ mop_status mop_replan_check_devices(const mop_replan *r, mop_err *err)
         if (mop_cli_open(d->backend, &choice, &backend, &device, &why) != MOP_OK)
             return mop_fail(err, MOP_ENODEV, "the plan's device is not here: %.200s", why.msg);
         backend->info(device, &info);
-        backend->close(device);
+        mop_cli_close(backend, device);
         if (strcmp(info.uuid, d->uuid) != 0)
             return mop_fail(err, MOP_ENODEV,
                             "the plan ran on a %s device %s, and the one here is %.100s, %s",

@@ -32,6 +32,7 @@ typedef struct mop_sweep_options {
     unsigned isa_mask;
     const char *tuning;          /* mop_device_choice */
     const char *vulkan;          /* likewise */
+    const char *pipeline_cache;  /* likewise */
     const mop_setting *settings; /* every row once in each that differs where it runs; n_settings 0:
                                     MOP_SETTING_DEFAULT */
     size_t n_settings;

@@ -28,6 +28,14 @@ static bool knows_device(const sweep *s, const sweep_device *d)
     return false;
 }
 
+/* Passes on what a device has to say. */
+static void tell_remark(const sweep *s, const sweep_device *d)
+{
+    char text[512];
+    if (d->backend->remark != NULL && d->backend->remark(d->handle, text, sizeof text))
+        mop_sweep_note(s, "%s", text);
+}
+
 /* One back end with every number of threads. A device that ignores the number is kept once. */
 static mop_status open_backend(sweep *s, const mop_backend *backend, mop_err *err)
 {
@@ -37,12 +45,14 @@ static mop_status open_backend(sweep *s, const mop_backend *backend, mop_err *er
                                           .threads = o->threads[i],
                                           .isa_mask = o->isa_mask,
                                           .tuning = o->tuning,
-                                          .vulkan = o->vulkan};
+                                          .vulkan = o->vulkan,
+                                          .pipeline_cache = o->pipeline_cache};
         sweep_device d = {.backend = backend};
         mop_status st = backend->open(&choice, &d.handle, err);
         if (st != MOP_OK)
             return st;
         backend->info(d.handle, &d.info);
+        tell_remark(s, &d);
         if (knows_device(s, &d))
             backend->close(d.handle);
         else
@@ -475,8 +485,10 @@ void mop_sweep_release(sweep *s)
             mop_model_free(s->networks[i].fused[f]);
         free(s->networks[i].input);
     }
-    for (size_t i = 0; i < s->n_devices; i++)
+    for (size_t i = 0; i < s->n_devices; i++) {
+        tell_remark(s, &s->devices[i]);
         s->devices[i].backend->close(s->devices[i].handle);
+    }
     free(s->cells);
     free(s->rows);
     free(s->networks);

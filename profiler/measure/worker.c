@@ -27,6 +27,7 @@ void mop_job_put(const mop_job *job, mop_bytes *out)
     mop_bytes_put_text(out, o->device);
     mop_bytes_put_text(out, o->tuning);
     mop_bytes_put_text(out, o->vulkan);
+    mop_bytes_put_text(out, o->pipeline_cache);
     mop_bytes_put_text(out, o->baseline);
     mop_bytes_put_array(out, job->part.dead, job->part.n_dead, sizeof *job->part.dead);
 }
@@ -76,6 +77,7 @@ mop_status mop_job_get(mop_job *job, mop_bytes *in, mop_err *err)
     o->device = mop_bytes_get_text(in);
     o->tuning = mop_bytes_get_text(in);
     o->vulkan = mop_bytes_get_text(in);
+    o->pipeline_cache = mop_bytes_get_text(in);
     o->baseline = mop_bytes_get_text(in);
     j.part.dead = mop_bytes_get_array(in, &j.part.n_dead, sizeof *j.part.dead);
     if (in->failed || in->at != in->len) {
@@ -97,6 +99,7 @@ void mop_job_release(mop_job *job)
     free_const(o->device);
     free_const(o->tuning);
     free_const(o->vulkan);
+    free_const(o->pipeline_cache);
     free_const(o->baseline);
     free_const(job->part.dead);
     *job = (mop_job){0};

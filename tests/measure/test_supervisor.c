@@ -432,6 +432,7 @@ static void a_job_survives_the_wire(void **state)
     in.options.baseline = "cnn30";
     in.options.tuning = "tune.json";
     in.options.vulkan = "no-shuffle,staging";
+    in.options.pipeline_cache = "/some/folder";
     in.part = (mop_sweep_part){.share = 1, .shares = 3, .dead = dead, .n_dead = 1};
     mop_job_put(&in, &bytes);
     assert_int_equal(mop_job_get(&out, &bytes, &err), MOP_OK);
@@ -440,6 +441,8 @@ static void a_job_survives_the_wire(void **state)
     assert_string_equal(out.options.backends[1], "fake-b");
     assert_true(mop_setting_equal(&out.options.settings[1], &settings[1]));
     assert_string_equal(out.options.baseline, "cnn30");
+    assert_true(out.options.tuning != in.options.tuning); /* its bytes came, not its address */
+    assert_string_equal(out.options.pipeline_cache, "/some/folder");
     assert_null(out.options.device);
     assert_string_equal(out.options.tuning, "tune.json");
     assert_string_equal(out.options.vulkan, "no-shuffle,staging");
