@@ -133,6 +133,16 @@ void mop_op_reference(const mop_ref_args *args)
     mop_op_reference_bounded(args, NULL);
 }
 
+double mop_sum_bound(const mop_ref_args *args, int64_t k, double magnitude)
+{
+    const mop_precision *p = args->precision;
+    const double fine = (double)(k + 2) * MOP_EPS32 * magnitude;
+    if (p == NULL || p->sums <= MOP_ROUNDOFF_FP32)
+        return fine;
+    const int64_t m = p->block > 0 && p->block < k ? p->block : k;
+    return fine + 2 * (double)(m + 2) * p->sums * magnitude + 2 * (double)k * p->tiny;
+}
+
 mop_op_inst mop_op_rows(const mop_op_inst *inst, int32_t begin, int32_t end, int32_t *row)
 {
     mop_op_inst part = *inst;

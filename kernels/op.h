@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "kernels/dtype.h"
 #include "kernels/tensor.h"
 
 enum { MOP_MAX_IN = 3, MOP_MAX_WEIGHTS = 4 };
@@ -119,14 +120,17 @@ typedef struct mop_weight_desc {
  * float32 evaluation in any order, |err| <= (k + 2) eps sum |a_i b_i| (twice Higham 2002,
  * sec. 3.1); inputs are taken as exact. The epilogue is in it: Lipschitz constant of act times
  * (bound + eps
- * (|y| + |residual|)) plus mop_act_allowance(). eps = 2^-23. Buffers do not overlap. For
- * MOP_OP_INPUT the caller has put the values into out. */
+ * (|y| + |residual|)) plus mop_act_allowance(). eps = 2^-23. precision, unless NULL, says how much
+ * coarser the products are summed (mop_sum_bound); the constants are those that are held, and how
+ * the output is stored is the caller's. Buffers do not overlap. For MOP_OP_INPUT the caller has put
+ * the values into out. */
 typedef struct mop_ref_args {
     const mop_op_inst *inst;
     const double *in[MOP_MAX_IN];
     const float *w[MOP_MAX_WEIGHTS];
     double *out;
     double *bound;
+    const mop_precision *precision;
 } mop_ref_args;
 
 /* One operator's meaning; defined in kernels/ops/<id>.c, reached through mop_op_get(). */
@@ -165,6 +169,12 @@ void mop_op_reference(const mop_ref_args *args);
 /* Writes args->bound for what comes before the epilogue, where a kernel does not add up the
  * operator's own sums; args->out holds the reference's values. */
 typedef void mop_bound_fn(const mop_ref_args *args);
+
+/* What k products, biases included, that sum to `magnitude` without their signs may err by when
+ * they are summed: (k + 2) eps magnitude in float32. With sums of roundoff u in blocks of m terms,
+ * m = k without blocks: 2 (m + 2) u magnitude more, as a block is such a sum of m and float32 adds
+ * at most k blocks; and 2 k tiny, as each product and each sum of two may be rounded near zero. */
+double mop_sum_bound(const mop_ref_args *args, int64_t k, double magnitude);
 
 /* mop_op_reference with the bound of such a kernel; NULL: the operator's own. */
 void mop_op_reference_bounded(const mop_ref_args *args, mop_bound_fn *bound);

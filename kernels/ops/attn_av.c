@@ -43,7 +43,7 @@ static void reference(const mop_ref_args *args)
         }
         args->out[i] = sum;
         if (args->bound != NULL)
-            args->bound[i] = (double)(tokens + 2) * MOP_EPS32 * magnitude;
+            args->bound[i] = mop_sum_bound(args, tokens, magnitude);
     }
 }
 

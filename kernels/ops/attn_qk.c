@@ -44,7 +44,7 @@ static void reference(const mop_ref_args *args)
         }
         args->out[i] = sum * scale;
         if (args->bound != NULL)
-            args->bound[i] = (double)(width + 5) * MOP_EPS32 * magnitude * scale;
+            args->bound[i] = mop_sum_bound(args, width + 3, magnitude * scale);
     }
 }
 

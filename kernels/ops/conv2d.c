@@ -179,8 +179,7 @@ static void dense_pixel(const mop_ref_args *args, struct pixel px, int32_t co, i
         double bias = p->has_bias ? (double)args->w[1][co + r] : 0;
         args->out[at + r] = sum[r] + bias;
         if (args->bound != NULL)
-            args->bound[at + r] =
-                (double)(taps + p->has_bias + 2) * MOP_EPS32 * (mag[r] + fabs(bias));
+            args->bound[at + r] = mop_sum_bound(args, taps + p->has_bias, mag[r] + fabs(bias));
     }
 }
 
@@ -208,7 +207,7 @@ static void depthwise_pixel(const mop_ref_args *args, struct pixel px)
         }
     }
     for (int32_t c = 0; c < s.c && bound != NULL; c++)
-        bound[c] *= (double)(taps + p->has_bias + 2) * MOP_EPS32;
+        bound[c] = mop_sum_bound(args, taps + p->has_bias, bound[c]);
 }
 
 static void reference(const mop_ref_args *args)

@@ -51,7 +51,7 @@ static void reference(const mop_ref_args *args)
         }
         args->out[i] = sum;
         if (args->bound != NULL)
-            args->bound[i] = (double)(cin + p->has_bias + 2) * MOP_EPS32 * mag;
+            args->bound[i] = mop_sum_bound(args, cin + p->has_bias, mag);
     }
 }
 

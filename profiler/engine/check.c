@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +15,8 @@
 #include "profiler/base/hash.h"
 #include "profiler/engine/reference.h"
 
-/* Unit roundoff of float32. */
-#define UNIT_ROUNDOFF 0x1p-24
+/* 4.5 / sqrt(3), see mop_network_bound(). */
+#define SCALED_SPREAD 2.6
 
 /* Results this small may be flushed to zero (kernels run with denormals off): half a million
  * flushed terms of weight up to 1000 stay below it. */
@@ -65,17 +66,29 @@ static mop_status walk_init(walk *w, const mop_model *model, const float *in, mo
     return MOP_OK;
 }
 
-/* node's reference from the values held, into out (and bound unless NULL, by `own` unless NULL). */
-static void walk_compute(const walk *w, uint32_t node, mop_bound_fn *own, double *out,
-                         double *bound)
+/* How a plan does a node. Zeroed: as the model has it, in float32. */
+typedef struct manner {
+    mop_bound_fn *bound; /* NULL: the operator's own */
+    mop_precision precision;
+    float *w[MOP_MAX_WEIGHTS]; /* constants as they are held; NULL: as the model has them */
+} manner;
+
+static void manner_release(manner *m)
+{
+    for (uint32_t j = 0; j < MOP_MAX_WEIGHTS; j++)
+        free(m->w[j]);
+}
+
+/* node's reference from the values held, into out (and bound unless NULL). */
+static void walk_compute(const walk *w, uint32_t node, const manner *m, double *out, double *bound)
 {
     const mop_node *x = &w->model->graph->nodes[node];
-    mop_ref_args a = {.inst = &x->inst, .out = out, .bound = bound};
+    mop_ref_args a = {.inst = &x->inst, .out = out, .bound = bound, .precision = &m->precision};
     for (uint32_t i = 0; i < x->inst.n_in; i++)
         a.in[i] = w->value[x->in[i]];
     for (uint32_t i = 0; i < MOP_MAX_WEIGHTS; i++)
-        a.w[i] = mop_model_w(w->model, node, i);
-    mop_reference_op(&a, own, w->threads);
+        a.w[i] = m->w[i] != NULL ? m->w[i] : mop_model_w(w->model, node, i);
+    mop_reference_op(&a, m->bound, w->threads);
 }
 
 /* Frees what node was the last to read. */
@@ -112,7 +125,7 @@ mop_status mop_reference_run(const mop_model *model, const float *in, double *ou
             st = MOP_ENOMEM;
             break;
         }
-        walk_compute(&w, i, NULL, w.value[i], NULL);
+        walk_compute(&w, i, &(manner){0}, w.value[i], NULL);
         walk_retire(&w, i);
     }
     if (st == MOP_OK)
@@ -147,15 +160,35 @@ static double longest_sum(const mop_op_inst *inst)
     }
 }
 
+static mop_precision precision_of(const mop_backend *backend, const mop_plan *plan, uint32_t node)
+{
+    mop_precision p = {0};
+    if (backend != NULL && backend->precision != NULL)
+        backend->precision(plan, node, &p);
+    return p;
+}
+
+/* Square of the relative error in the 2-norm that p adds to float32's for sums of k terms. */
+static double coarse_square(const mop_precision *p, double k)
+{
+    const double m = p->block > 0 && p->block < k ? p->block : k;
+    const double spread = p->is_scaled ? SCALED_SPREAD : 1;
+    return spread * spread * (p->stored * p->stored + p->constants * p->constants) +
+           (m + 2) * p->sums * p->sums;
+}
+
 double mop_network_bound(const mop_graph *graph, const mop_backend *backend, const mop_plan *plan)
 {
-    double sum = 0;
-    for (uint32_t i = 1; i < graph->n_nodes; i++) {
+    double sum = 0, coarse = 0;
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const bool says = backend != NULL && backend->error_growth != NULL;
-        sum += (says ? backend->error_growth(plan, i) : 1) *
-               sqrt(longest_sum(&graph->nodes[i].inst) + 2);
+        const mop_precision p = precision_of(backend, plan, i);
+        const double k = i > 0 ? longest_sum(&graph->nodes[i].inst) : 0;
+        coarse += coarse_square(&p, k);
+        if (i > 0)
+            sum += (says ? backend->error_growth(plan, i) : 1) * sqrt(k + 2);
     }
-    return 8 * UNIT_ROUNDOFF * sum;
+    return 8 * (MOP_ROUNDOFF_FP32 * sum + sqrt(coarse));
 }
 
 /* What one check works on. */
@@ -164,7 +197,17 @@ typedef struct subject {
     const mop_model *fused;
     mop_plan *keep_all;
     mop_check *check;
+    mop_precision precision; /* of the node at hand */
 } subject;
+
+/* What a number type of small range adds to the sentence about a wrong value; text holds it. */
+static const char *overflow_text(const mop_precision *p, double got, double want, char text[64])
+{
+    *text = '\0';
+    if (p->largest > 0 && (!isfinite(got) || fabs(want) > p->largest))
+        (void)snprintf(text, 64, "; what is beyond %g overflows here", p->largest); /* fits */
+    return text;
+}
 
 static mop_status wrong_value(const subject *s, uint32_t node, size_t at, const double v[3],
                               mop_err *err)
@@ -173,12 +216,14 @@ static mop_status wrong_value(const subject *s, uint32_t node, size_t at, const 
     mop_shape o = x->inst.out;
     size_t c = at % (size_t)o.c, w = at / (size_t)o.c % (size_t)o.w;
     size_t h = at / (size_t)o.c / (size_t)o.w % (size_t)o.h;
+    char range[64];
     return mop_fail(err, MOP_ECHECK,
                     "%s: node %" PRIu32
                     " %s (%s by %s) element %zu [h %zu, w %zu, c %zu]: got %.9g, "
-                    "want %.9g, bound %.3g",
+                    "want %.9g, bound %.3g%s",
                     s->backend->id, node, x->name, mop_op_get(x->inst.op)->name,
-                    s->backend->kernel_name(s->keep_all, node), at, h, w, c, v[0], v[1], v[2]);
+                    s->backend->kernel_name(s->keep_all, node), at, h, w, c, v[0], v[1], v[2],
+                    overflow_text(&s->precision, v[0], v[1], range));
 }
 
 /* Holds got to want under bound, element by element. A NaN or infinity where the reference is
@@ -212,24 +257,111 @@ static mop_status compare_node(const subject *s, uint32_t node, const float *got
     return wrong_value(s, node, worst_at, v, err);
 }
 
+/* A scale is a float32 itself, and so is what it makes of an integer. */
+static double share_of(const mop_precision *p, double roundoff)
+{
+    return p->is_scaled && roundoff > 0 ? roundoff + 4 * MOP_ROUNDOFF_FP32 : roundoff;
+}
+
+/* Constant j of node, as it is held, against the model's. */
+static mop_status check_constant(const subject *s, uint32_t node, const mop_weight_desc *desc,
+                                 const float *held, const float *w, mop_err *err)
+{
+    const mop_node *x = &s->fused->graph->nodes[node];
+    const mop_precision *p = &s->precision;
+    const int64_t channels = p->is_scaled && desc->elems % x->inst.out.c == 0 ? x->inst.out.c : 1;
+    const int64_t run = p->is_scaled ? desc->elems / channels : 1;
+    for (int64_t i = 0, to; i < desc->elems; i = to) {
+        double top = 0;
+        to = i + run;
+        for (int64_t k = i; k < to; k++)
+            top = fmax(top, fabs((double)w[k]));
+        for (int64_t k = i; k < to; k++) {
+            const double bound = share_of(p, p->constants) * top + p->tiny;
+            char range[64];
+            if (fabs((double)held[k] - (double)w[k]) <= bound)
+                continue;
+            return mop_fail(err, MOP_ECHECK,
+                            "%s: node %" PRIu32 " %s: constant %s[%" PRId64
+                            "] is held as %.9g, the model's is %.9g, bound %.3g%s",
+                            s->backend->id, node, x->name, desc->role, k, (double)held[k],
+                            (double)w[k], bound,
+                            overflow_text(p, (double)held[k], (double)w[k], range));
+        }
+    }
+    return MOP_OK;
+}
+
+static mop_status hold_constants(const subject *s, uint32_t node, manner *m, mop_err *err)
+{
+    mop_weight_desc desc[MOP_MAX_WEIGHTS];
+    const uint32_t n = mop_op_weights(&s->fused->graph->nodes[node].inst, desc);
+    mop_status st = MOP_OK;
+    for (uint32_t j = 0; st == MOP_OK && s->backend->hold != NULL && j < n; j++) {
+        const float *w = mop_model_w(s->fused, node, j);
+        const size_t elems = (size_t)desc[j].elems;
+        m->w[j] = mop_calloc(elems, sizeof *w, err);
+        if (m->w[j] == NULL)
+            return MOP_ENOMEM;
+        memcpy(m->w[j], w, elems * sizeof *w);
+        s->backend->hold(s->keep_all, node, j, m->w[j], elems);
+        st = check_constant(s, node, &desc[j], m->w[j], w, err);
+    }
+    return st;
+}
+
+/* Widens bound by the rounding of what is written. */
+static void add_storage(const mop_precision *p, const double *want, double *bound, size_t n)
+{
+    double top = 0;
+    for (size_t i = 0; p->is_scaled && i < n; i++)
+        top = fmax(top, fabs(want[i]) + bound[i]);
+    for (size_t i = 0; p->stored > 0 && i < n; i++)
+        bound[i] +=
+            share_of(p, p->stored) * (p->is_scaled ? top : fabs(want[i]) + bound[i]) + p->tiny;
+}
+
+/* The reference of node from what its plan holds, and what it is held to. The walk begins with the
+ * values of node 0. */
+static mop_status expect_node(const subject *s, const walk *w, uint32_t node, double *want,
+                              double *bound, mop_err *err)
+{
+    const size_t n = elems_of(s->fused->graph, node);
+    manner m = {.precision = s->precision};
+    mop_status st = MOP_OK;
+    if (node == 0) {
+        memcpy(want, w->value[0], n * sizeof *want);
+    } else {
+        if (s->backend->bound != NULL)
+            m.bound = s->backend->bound(s->keep_all, node);
+        st = hold_constants(s, node, &m, err);
+        if (st == MOP_OK)
+            walk_compute(w, node, &m, want, bound);
+        manner_release(&m);
+    }
+    if (st == MOP_OK)
+        add_storage(&s->precision, want, bound, n);
+    return st;
+}
+
 /* One node: read it, compare it, and leave it in the walk for its readers. */
-static mop_status check_node(const subject *s, walk *w, uint32_t node, mop_err *err)
+static mop_status check_node(subject *s, walk *w, uint32_t node, mop_err *err)
 {
     size_t n = elems_of(s->fused->graph, node);
     float *got = mop_calloc(n, sizeof *got, err);
     double *bound = mop_calloc(n, sizeof *bound, err);
     double *want = mop_calloc(n, sizeof *want, err);
     mop_status st = got && bound && want ? MOP_OK : MOP_ENOMEM;
+    s->precision = precision_of(s->backend, s->keep_all, node);
     if (st == MOP_OK)
         st = s->backend->read(s->keep_all, node, got, n, err);
-    if (st == MOP_OK) {
-        walk_compute(w, node,
-                     s->backend->bound != NULL ? s->backend->bound(s->keep_all, node) : NULL, want,
-                     bound);
+    if (st == MOP_OK)
+        st = expect_node(s, w, node, want, bound, err);
+    if (st == MOP_OK)
         st = compare_node(s, node, got, want, bound, err);
-    }
     for (size_t i = 0; st == MOP_OK && i < n; i++)
         want[i] = got[i];
+    free(w->value[node]);
     w->value[node] = want;
     free(got);
     free(bound);
@@ -237,10 +369,12 @@ static mop_status check_node(const subject *s, walk *w, uint32_t node, mop_err *
 }
 
 /* Link 1. */
-static mop_status check_nodes(const subject *s, const float *in, mop_err *err)
+static mop_status check_nodes(subject *s, const float *in, mop_err *err)
 {
     walk w;
     mop_status st = walk_init(&w, s->fused, in, err);
+    if (st == MOP_OK && precision_of(s->backend, s->keep_all, 0).stored > 0)
+        st = check_node(s, &w, 0, err);
     for (uint32_t i = 1; st == MOP_OK && i < s->fused->graph->n_nodes; i++) {
         st = check_node(s, &w, i, err);
         walk_retire(&w, i);

@@ -9,7 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/dtype.h"
+#include "kernels/op.h"
+#include "profiler/base/rng.h"
 
 static void every_name_reads_back(void **state)
 {
@@ -83,12 +84,70 @@ static void rounding_is_to_nearest_and_ties_to_even(void **state)
     assert_int_equal(mop_fp16_from(1e-45f), 0);
 }
 
+static float half(float x)
+{
+    return mop_fp16_to(mop_fp16_from(x));
+}
+
+/* One output of a fully connected layer with products and sums in float16, blocks of m summed in
+ * float32. */
+static float half_dot(const float *x, const float *w, size_t n, size_t m)
+{
+    float total = 0, sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum = half(sum + half(x[i] * w[i]));
+        if ((i + 1) % m == 0 || i + 1 == n) {
+            total += sum;
+            sum = 0;
+        }
+    }
+    return total;
+}
+
+/* Software float16 sums stay under the bound for their block, in its order of magnitude, and the
+ * float32 bound refuses them. */
+static void sums_in_float16_are_held_by_the_bound_of_their_block(void **state)
+{
+    enum { N = 300, OUT = 64 };
+    static const int32_t blocks[] = {1, 4, 16, 32, 0};
+    static float x[N], w[OUT * N];
+    double in[N], out[OUT], bound[OUT], fine[OUT];
+    mop_op_inst inst = {.op = MOP_OP_FC, .n_in = 1, .in = {{1, 1, 1, N}}};
+    mop_rng rng;
+    (void)state;
+    inst.params.u.fc = (mop_fc_params){.cout = OUT};
+    assert_int_equal(mop_op_infer(&inst, NULL), MOP_OK);
+    mop_rng_init(&rng, 11, 0);
+    for (int i = 0; i < N; i++)
+        in[i] = (double)(x[i] = half((float)mop_rng_normal(&rng)));
+    for (int i = 0; i < OUT * N; i++)
+        w[i] = half((float)mop_rng_normal(&rng));
+    for (size_t b = 0; b < sizeof blocks / sizeof blocks[0]; b++) {
+        const mop_precision p = {.sums = MOP_ROUNDOFF_FP16, .block = blocks[b], .tiny = 0x1p-25};
+        const size_t m = blocks[b] > 0 ? (size_t)blocks[b] : N;
+        mop_ref_args args = {.inst = &inst, .in = {in}, .w = {w}, .out = out, .bound = fine};
+        double worst = 0, beyond = 0;
+        mop_op_reference(&args);
+        args.bound = bound;
+        args.precision = &p;
+        mop_op_reference(&args);
+        for (int i = 0; i < OUT; i++) {
+            double error = fabs((double)half_dot(x, w + i * N, N, m) - out[i]);
+            worst = fmax(worst, error / bound[i]);
+            beyond = fmax(beyond, error / fine[i]);
+        }
+        assert_true(worst <= 1 && worst > (blocks[b] == 0 ? 0.0005 : 0.005));
+        assert_true(beyond > 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_name_reads_back),
         cmocka_unit_test(what_is_no_number_type_is_refused_with_the_nearest),
         cmocka_unit_test(every_float16_reads_as_its_fields_say_and_back),
+        cmocka_unit_test(sums_in_float16_are_held_by_the_bound_of_their_block),
         cmocka_unit_test(rounding_is_to_nearest_and_ties_to_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

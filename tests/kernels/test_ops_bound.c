@@ -431,8 +431,10 @@ static void the_epilogue_spreads_the_bound_by_its_steepest_slope(void **state)
         args.in[0] = c.in64[0];
         mop_op_reference(&args);
         inst.params.act = (mop_act)a;
-        args = (mop_ref_args){
-            &inst, {c.in64[0], c.in64[1]}, {c.w[0], c.w[1], c.w[2], c.w[3]}, c.out, c.bound};
+        args.inst = &inst;
+        args.in[1] = c.in64[1];
+        args.out = c.out;
+        args.bound = c.bound;
         mop_op_reference(&args);
         for (int i = 0; i < 16; i++) {
             double r = c.in64[1][i];

@@ -19,6 +19,7 @@ struct mop_device {
 struct mop_plan {
     const mop_graph *graph;
     bool keep_all, is_computed;
+    mop_dtype dtype;
     float **w;      /* as mop_model.w */
     double **value; /* [n_nodes] */
     uint32_t runs;
@@ -126,6 +127,82 @@ static void plan_free(mop_plan *p)
     fake.freed++;
 }
 
+static mop_status fake_runs(const mop_device *d, mop_dtype dtype, mop_err *err)
+{
+    (void)d;
+    return dtype != MOP_DTYPE_FP16
+               ? MOP_OK
+               : mop_fail(err, MOP_EUNSUPPORTED, "fake-a: no float16 arithmetic, which fp16 needs");
+}
+
+static bool is_held_in_8_bits(const mop_plan *p, uint32_t node, uint32_t j)
+{
+    const mop_op op = p->graph->nodes[node].inst.op;
+    return j == 0 && (op == MOP_OP_CONV2D || op == MOP_OP_FC);
+}
+
+static void fake_precision(const mop_plan *p, uint32_t node, mop_precision *out)
+{
+    *out = (mop_precision){0};
+    if (p->dtype == MOP_DTYPE_FP16S)
+        *out = (mop_precision){.stored = MOP_ROUNDOFF_FP16,
+                               .constants = MOP_ROUNDOFF_FP16,
+                               .tiny = 0x1p-25,
+                               .largest = MOP_FP16_MAX};
+    else if (p->dtype == MOP_DTYPE_INT8)
+        *out = (mop_precision){.stored = 1 / 254.0,
+                               .constants = is_held_in_8_bits(p, node, 0) ? 1 / 254.0 : 0,
+                               .is_scaled = true};
+}
+
+/* To the nearest multiple of the largest / 127. */
+static void scale_to_8_bits(double *v, size_t n)
+{
+    double top = 0;
+    for (size_t i = 0; i < n; i++)
+        top = fmax(top, fabs(v[i]));
+    for (size_t i = 0; i < n && top > 0; i++)
+        v[i] = nearbyint(v[i] * 127 / top) * top / 127;
+}
+
+static void fake_hold(const mop_plan *p, uint32_t node, uint32_t j, float *w, size_t n)
+{
+    const size_t run = n / (size_t)p->graph->nodes[node].inst.out.c;
+    for (size_t i = 0; p->dtype == MOP_DTYPE_FP16S && i < n; i++) {
+        uint16_t half = mop_fp16_from(w[i]);
+        if (fake.fault == FAKE_CONSTANTS && fabsf(mop_fp16_to(half)) > fabsf(w[i]))
+            half--;
+        w[i] = mop_fp16_to(half);
+    }
+    for (size_t i = 0; p->dtype == MOP_DTYPE_INT8 && is_held_in_8_bits(p, node, j) && i < n;
+         i += run) {
+        double v[4096]; /* what a channel of the tests' networks has at most */
+        for (size_t k = 0; k < run; k++)
+            v[k] = (double)w[i + k];
+        scale_to_8_bits(v, run);
+        for (size_t k = 0; k < run; k++)
+            w[i + k] = (float)v[k];
+    }
+}
+
+/* v[n], the output of node, as it is written. */
+static void store(const mop_plan *p, uint32_t node, double *v, size_t n)
+{
+    const bool is_it = fake.fault == FAKE_ROUNDING && node == fake.fault_node;
+    for (size_t i = 0; i < n; i++) {
+        const double exact = v[i];
+        v[i] = (double)(float)v[i];
+        if (p->dtype == MOP_DTYPE_FP16S)
+            v[i] = (double)mop_fp16_to(mop_fp16_from((float)v[i]));
+        if (is_it)
+            v[i] += v[i] - exact;
+    }
+    if (p->dtype == MOP_DTYPE_INT8)
+        scale_to_8_bits(v, n);
+    for (size_t i = 0; i < n; i++)
+        v[i] = (double)(float)v[i];
+}
+
 static mop_status copy_weights(mop_plan *p, const mop_model *model, uint32_t node, mop_err *err)
 {
     mop_weight_desc desc[MOP_MAX_WEIGHTS];
@@ -136,6 +213,7 @@ static mop_status copy_weights(mop_plan *p, const mop_model *model, uint32_t nod
         if (w == NULL)
             return MOP_ENOMEM;
         memcpy(w, mop_model_w(model, node, j), count * sizeof *w);
+        fake_hold(p, node, j, w, count);
         p->w[node * MOP_MAX_WEIGHTS + j] = w;
     }
     return MOP_OK;
@@ -145,10 +223,14 @@ static mop_status make_plan(mop_device *d, const mop_model *model, const mop_pla
                             mop_plan **out, mop_err *err)
 {
     const mop_graph *g = model->graph;
-    mop_status st = MOP_OK;
-    mop_plan *p = calloc(1, sizeof *p);
+    mop_status st =
+        mop_backend_runs(d->which == 0 ? &fake_backend_a : &fake_backend_b, d, desc->dtype, err);
+    mop_plan *p = st == MOP_OK ? calloc(1, sizeof *p) : NULL;
+    if (st != MOP_OK)
+        return st;
     if (p == NULL)
         return mop_fail(err, MOP_ENOMEM, "fake: no memory");
+    p->dtype = desc->dtype;
     p->graph = g;
     p->keep_all = desc->keep_all;
     p->device = d;
@@ -205,6 +287,7 @@ static mop_status compute(mop_plan *p, const float *in, mop_err *err)
 {
     for (size_t i = 0; i < elems(p->graph, 0); i++)
         p->value[0][i] = in[i];
+    store(p, 0, p->value[0], elems(p->graph, 0));
     for (uint32_t i = 1; i < p->graph->n_nodes; i++) {
         const mop_node *node = &p->graph->nodes[i];
         size_t n = elems(p->graph, i);
@@ -217,8 +300,7 @@ static mop_status compute(mop_plan *p, const float *in, mop_err *err)
         for (uint32_t j = 0; j < MOP_MAX_WEIGHTS; j++)
             a.w[j] = p->w[i * MOP_MAX_WEIGHTS + j];
         mop_op_reference(&a);
-        for (size_t k = 0; k < n; k++)
-            p->value[i][k] = (double)(float)p->value[i][k];
+        store(p, i, p->value[i], n);
         spoil(p, i, bound);
         for (size_t k = 0; k < n; k++)
             p->value[i][k] = (double)(float)p->value[i][k];
@@ -288,6 +370,9 @@ const mop_backend fake_backend_a = {.id = "fake-a",
                                     .fuses = MOP_FUSE_SE | MOP_FUSE_DWPW,
                                     .has_winograd = true,
                                     .open = open_a,
+                                    .runs = fake_runs,
+                                    .precision = fake_precision,
+                                    .hold = fake_hold,
                                     FAKE_COMMON};
 const mop_backend fake_backend_b = {.id = "fake-b", .what = "b", .open = open_b, FAKE_COMMON};
 

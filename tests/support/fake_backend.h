@@ -9,7 +9,9 @@ typedef enum fake_fault {
     FAKE_NONE,
     FAKE_TWICE_BOUND, /* the largest element of fault_node is off by twice its bound */
     FAKE_NAN,         /* element 3 of fault_node is not a number */
-    FAKE_ARENA        /* the timed plan alone has one wrong output value */
+    FAKE_ARENA,       /* the timed plan alone has one wrong output value */
+    FAKE_ROUNDING,    /* each output of fault_node is rounded by twice what is right */
+    FAKE_CONSTANTS    /* constants are truncated, not rounded to nearest */
 } fake_fault;
 
 /* Behaviour of both fake back ends; a test sets it before it opens a device. */
@@ -33,7 +35,9 @@ typedef struct fake_config {
 
 extern fake_config fake; /* tests are single-threaded programs */
 
-/* "fake-a", which heeds every setting, and "fake-b", which heeds the graph alone. */
+/* "fake-a", which heeds every setting and runs every number type but fp16 (int8 with constants of
+ * convolutions and fully connected layers and all outputs in 8 bits, rounded in software), and
+ * "fake-b", which heeds the graph alone. */
 extern const mop_backend fake_backend_a, fake_backend_b;
 
 const mop_backend *fake_backend_find(const char *id, mop_err *err);
