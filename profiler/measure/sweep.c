@@ -25,6 +25,13 @@ void mop_sweep_note(const sweep *s, const char *fmt, ...)
     s->events->note(s->events->ctx, text);
 }
 
+void mop_sweep_tell_remark(const sweep *s, const sweep_device *d)
+{
+    char text[512];
+    if (d->backend->remark != NULL && d->backend->remark(d->handle, text, sizeof text))
+        mop_sweep_note(s, "%s", text);
+}
+
 void mop_sweep_mark(mop_work_page *page, mop_work work, uint32_t row)
 {
     if (page == NULL)

@@ -93,6 +93,8 @@ typedef struct sweep {
 
 /* Passes a sentence to the user. */
 void mop_sweep_note(const sweep *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Passes on what a device has to say (mop_backend.remark). */
+void mop_sweep_tell_remark(const sweep *s, const sweep_device *d);
 bool mop_sweep_interrupted(const sweep *s);
 uint64_t mop_sweep_elapsed(const sweep *s);
 /* Tells the page what is being done with row i. Plain stores. */

@@ -28,14 +28,6 @@ static bool knows_device(const sweep *s, const sweep_device *d)
     return false;
 }
 
-/* Passes on what a device has to say. */
-static void tell_remark(const sweep *s, const sweep_device *d)
-{
-    char text[512];
-    if (d->backend->remark != NULL && d->backend->remark(d->handle, text, sizeof text))
-        mop_sweep_note(s, "%s", text);
-}
-
 /* One back end with every number of threads. A device that ignores the number is kept once. */
 static mop_status open_backend(sweep *s, const mop_backend *backend, mop_err *err)
 {
@@ -52,7 +44,7 @@ static mop_status open_backend(sweep *s, const mop_backend *backend, mop_err *er
         if (st != MOP_OK)
             return st;
         backend->info(d.handle, &d.info);
-        tell_remark(s, &d);
+        mop_sweep_tell_remark(s, &d);
         if (knows_device(s, &d))
             backend->close(d.handle);
         else
@@ -486,7 +478,7 @@ void mop_sweep_release(sweep *s)
         free(s->networks[i].input);
     }
     for (size_t i = 0; i < s->n_devices; i++) {
-        tell_remark(s, &s->devices[i]);
+        mop_sweep_tell_remark(s, &s->devices[i]);
         s->devices[i].backend->close(s->devices[i].handle);
     }
     free(s->cells);
