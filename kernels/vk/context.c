@@ -64,7 +64,7 @@ static mop_status find_queue(mop_vk *vk, mop_err *err)
         if ((p[i].queueFlags & VK_QUEUE_COMPUTE_BIT) == 0)
             continue;
         vk->family = i;
-        vk->timestamp_bits = vk->limits.timestampPeriod > 0 ? p[i].timestampValidBits : 0;
+        vk->timestamp_bits = p[i].timestampValidBits;
         return MOP_OK;
     }
     return mop_fail(err, MOP_ENODEV, "Vulkan device \"%s\" has no compute queue", vk->info.name);

@@ -68,6 +68,12 @@ typedef struct mop_vk_device_info {
 
 struct mop_vk_pipelines;
 
+/* What timer.h found out about the device's timestamps. */
+typedef struct mop_vk_timer {
+    bool is_tested, is_trusted;
+    char why[192]; /* not trusted: the reason, to stand behind the device's name and a colon */
+} mop_vk_timer;
+
 typedef struct mop_vk {
     void *lib;
     mop_vk_fn fn;
@@ -80,6 +86,7 @@ typedef struct mop_vk {
     VkPhysicalDeviceLimits limits;
     VkPhysicalDeviceMemoryProperties memory;
     uint32_t timestamp_bits; /* 0: no timestamps on this queue */
+    mop_vk_timer timer;
     mop_vk_device_info info;
     mop_vk_caps caps;
     mop_vk_switches switches;

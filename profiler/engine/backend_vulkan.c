@@ -141,58 +141,6 @@ static const char *vulkan_kernel_name(const mop_plan *plan, uint32_t node)
     return plan->nodes[node].kernel != NULL ? plan->nodes[node].kernel->name : "";
 }
 
-static uint64_t tick_mask(const mop_vk *vk)
-{
-    return vk->timestamp_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << vk->timestamp_bits) - 1;
-}
-
-/* Turns the timestamps of the last profiled run into contiguous layer times. Refuses stamps that
- * run backwards or cover more than the host's own time: such a clock cannot be trusted. */
-static mop_status read_profile(const mop_plan *plan, uint64_t wall_ns, mop_profile *profile,
-                               mop_err *err)
-{
-    mop_vk *vk = plan->vk;
-    const uint32_t n = plan->graph->n_nodes;
-    const uint64_t mask = tick_mask(vk);
-    const double period = (double)vk->limits.timestampPeriod;
-    uint64_t *ticks = plan->ticks;
-    VkResult r = vk->fn.GetQueryPoolResults(vk->device, plan->queries, 0, n + 1,
-                                            (n + 1) * sizeof *ticks, ticks, sizeof *ticks,
-                                            VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
-    mop_status s = r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkGetQueryPoolResults", err);
-    const double total = (double)((ticks[n] - ticks[0]) & mask) * period;
-    double sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += (double)((ticks[i + 1] - ticks[i]) & mask) * period;
-    if (s == MOP_OK && (sum > total * 1.001 || total > (double)wall_ns * 1.01 || total <= 0))
-        s = mop_fail(err, MOP_EUNSUPPORTED,
-                     "the timestamps of Vulkan device \"%.80s\" cannot be trusted: layers sum to "
-                     "%.0f ns, the run took %llu ns",
-                     vk->info.name, sum, (unsigned long long)wall_ns);
-    if (s == MOP_OK) {
-        profile->total_ns = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            profile->layer_ns[i] = (uint64_t)((double)((ticks[i + 1] - ticks[i]) & mask) * period);
-            profile->total_ns += profile->layer_ns[i];
-        }
-        profile->n_layers = n;
-        profile->clock_name = "device";
-    }
-    return s;
-}
-
-static mop_status prepare_profile(mop_plan *plan, const mop_profile *profile, mop_err *err)
-{
-    if (plan->vk->timestamp_bits == 0)
-        return mop_fail(err, MOP_EUNSUPPORTED,
-                        "Vulkan device \"%.80s\" has no timestamps; its layers cannot be timed",
-                        plan->vk->info.name);
-    if (profile->n_layers < plan->graph->n_nodes)
-        return mop_fail(err, MOP_EINVAL, "the profile holds %u layers, the graph has %u",
-                        profile->n_layers, plan->graph->n_nodes);
-    return plan->profiled == VK_NULL_HANDLE ? mop_vulkan_record(plan, true, err) : MOP_OK;
-}
-
 /* Where node's output can be read by the host after a run. */
 static const float *output_of(const mop_plan *plan, uint32_t node)
 {
@@ -215,7 +163,7 @@ static mop_status vulkan_run(mop_plan *plan, const float *in, float *out, mop_pr
     const mop_vk_buffer *to = staged ? &plan->upload : &plan->arena;
     mop_status s = MOP_OK;
     if (profile != NULL)
-        s = prepare_profile(plan, profile, err);
+        s = mop_vulkan_profile_prepare(plan, profile, err);
     if (s != MOP_OK)
         return s;
     plan->plain_wall_ns = 0;
@@ -229,7 +177,7 @@ static mop_status vulkan_run(mop_plan *plan, const float *in, float *out, mop_pr
         s = mop_vk_buffer_invalidate(vk, staged ? &plan->readback : &plan->arena, err);
     const uint64_t wall = mop_now_ns(&clock) - begin;
     if (s == MOP_OK && profile != NULL)
-        s = read_profile(plan, wall, profile, err);
+        s = mop_vulkan_profile_read(plan, wall, profile, err);
     if (s != MOP_OK)
         return s;
     mop_vk_to_nhwc(plan->graph->nodes[last].inst.out, output_of(plan, last), out);
@@ -238,24 +186,6 @@ static mop_status vulkan_run(mop_plan *plan, const float *in, float *out, mop_pr
     if (profile == NULL)
         plan->plain_wall_ns = wall;
     return MOP_OK;
-}
-
-/* Refuses what read_profile() refuses: time that runs backwards or beyond the host's own. */
-static bool vulkan_device_time(mop_plan *plan, uint64_t *ns)
-{
-    mop_vk *vk = plan->vk;
-    uint64_t ticks[2];
-    if (plan->ends == VK_NULL_HANDLE || plan->plain_wall_ns == 0 || vk->is_lost)
-        return false;
-    if (vk->fn.GetQueryPoolResults(vk->device, plan->ends, 0, 2, sizeof ticks, ticks, sizeof *ticks,
-                                   VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
-        return false;
-    const double took =
-        (double)((ticks[1] - ticks[0]) & tick_mask(vk)) * (double)vk->limits.timestampPeriod;
-    if (took <= 0 || took > (double)plan->plain_wall_ns * 1.01)
-        return false;
-    *ns = (uint64_t)took;
-    return true;
 }
 
 static mop_status vulkan_read(mop_plan *plan, uint32_t node, float *dst, size_t n, mop_err *err)
@@ -299,7 +229,7 @@ const mop_backend mop_backend_vulkan = {
     .kernel_name = vulkan_kernel_name,
     .run = vulkan_run,
     .read = vulkan_read,
-    .device_time = vulkan_device_time,
+    .device_time = mop_vulkan_device_time,
     .remark = vulkan_remark,
     .validation_messages = vulkan_validation_messages,
 };

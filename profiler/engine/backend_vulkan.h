@@ -59,6 +59,18 @@ mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err);
 /* Submits and waits until it has finished or the plan's time is over. */
 mop_status mop_vulkan_submit(mop_plan *plan, VkCommandBuffer commands, mop_err *err);
 
+/* What a profiled run needs, made at the first one. MOP_EUNSUPPORTED with the reason where the
+ * device's timestamps are not trusted (kernels/vk/timer.h). */
+mop_status mop_vulkan_profile_prepare(mop_plan *plan, const mop_profile *profile, mop_err *err);
+
+/* Turns the timestamps of the profiled run that ended last, wall_ns by the host, into contiguous
+ * layer times. MOP_EUNSUPPORTED for stamps that say more than the host saw. */
+mop_status mop_vulkan_profile_read(const mop_plan *plan, uint64_t wall_ns, mop_profile *profile,
+                                   mop_err *err);
+
+/* The back end's device_time. */
+bool mop_vulkan_device_time(mop_plan *plan, uint64_t *ns);
+
 /* Where node's output begins in the readback buffer (staged memory). */
 size_t mop_vulkan_readback_offset(const mop_plan *plan, uint32_t node);
 
