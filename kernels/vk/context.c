@@ -8,53 +8,6 @@
 #include "kernels/vk/pipeline.h"
 #include "profiler/base/alloc.h"
 
-/* One variable of the environment, set for a while. */
-struct loan {
-    const char *name;
-    char *before; /* NULL: it was not set */
-    bool is_set;
-};
-
-static mop_status lend(struct loan *l, const char *name, uint32_t value, mop_err *err)
-{
-    const char *set = getenv(name);
-    char text[16];
-    *l = (struct loan){.name = name};
-    if (set != NULL && (l->before = mop_strdup(set, err)) == NULL)
-        return MOP_ENOMEM;
-    (void)snprintf(text, sizeof text, "%u", value);
-    l->is_set = setenv(name, text, 1) == 0; /* on failure the device keeps its own default */
-    return MOP_OK;
-}
-
-static void take_back(struct loan *l)
-{
-    if (l->is_set && l->before != NULL)
-        (void)setenv(l->name, l->before, 1); /* had room for it before */
-    else if (l->is_set)
-        (void)unsetenv(l->name);
-    free(l->before);
-}
-
-/* Instance and choice of the device. Lavapipe takes from the environment its number of threads
- * ("0": in the caller's own) and the bits of its vectors, which are 32 a lane of a subgroup and
- * more than 512 compute garbage; it reads them while the devices are enumerated. */
-static mop_status select_device(mop_vk *vk, const mop_vk_options *options, mop_err *err)
-{
-    struct loan threads = {0}, width = {0};
-    mop_status s = MOP_OK;
-    if (options->threads > 0)
-        s = lend(&threads, "LP_NUM_THREADS", options->threads == 1 ? 0 : (uint32_t)options->threads,
-                 err);
-    if (s == MOP_OK && vk->switches.lanes != 0 && vk->switches.lanes <= 16)
-        s = lend(&width, "LP_NATIVE_VECTOR_WIDTH", 32 * vk->switches.lanes, err);
-    if (s == MOP_OK)
-        s = mop_vk_select(vk, options->selector, err);
-    take_back(&width);
-    take_back(&threads);
-    return s;
-}
-
 static mop_status find_queue(mop_vk *vk, mop_err *err)
 {
     VkQueueFamilyProperties p[16];
@@ -123,9 +76,7 @@ static void name_switches(mop_vk *vk, bool could_share)
 
 mop_status mop_vk_connect(mop_vk *vk, const mop_vk_options *options, mop_err *err)
 {
-    mop_status s = mop_vk_switches_parse(options->switches, &vk->switches, err);
-    if (s == MOP_OK)
-        s = select_device(vk, options, err);
+    mop_status s = mop_vk_select(vk, options->selector, err);
     if (s == MOP_OK)
         s = mop_vk_probe(&vk->fn, vk->physical, &vk->switches, &vk->caps, err);
     if (s == MOP_OK)

@@ -6,6 +6,7 @@
 
 #include "profiler/base/alloc.h"
 #include "profiler/base/str.h"
+#include "profiler/base/text.h"
 
 static const char validation_layer[] = "VK_LAYER_KHRONOS_validation";
 
@@ -160,13 +161,67 @@ static mop_status create_instance(mop_vk *vk, bool validate, mop_err *err)
     return MOP_OK;
 }
 
-mop_status mop_vk_instance_open(mop_vk *vk, const mop_vk_options *options, mop_err *err)
+/* One variable of the environment, set for a while. */
+struct loan {
+    const char *name;
+    char *before; /* NULL: it was not set */
+    bool is_set;
+};
+
+static mop_status lend(struct loan *l, const char *name, uint32_t value, mop_err *err)
 {
-    mop_status s = mop_vk_loader_open(options->entry, &vk->lib, &vk->fn, err);
+    const char *set = getenv(name);
+    char text[16];
+    *l = (struct loan){.name = name};
+    if (set != NULL && (l->before = mop_strdup(set, err)) == NULL)
+        return MOP_ENOMEM;
+    (void)snprintf(text, sizeof text, "%u", value);
+    l->is_set = setenv(name, text, 1) == 0; /* on failure the device keeps its own default */
+    return MOP_OK;
+}
+
+static void take_back(struct loan *l)
+{
+    if (l->is_set && l->before != NULL)
+        (void)setenv(l->name, l->before, 1); /* had room for it before */
+    else if (l->is_set)
+        (void)unsetenv(l->name);
+    free(l->before);
+}
+
+/* Lavapipe takes from the environment its number of threads ("0": in the caller's own) and the bits
+ * of its vectors, which are 32 a lane of a subgroup and more than 512 compute garbage. It reads
+ * them once, when its devices are enumerated: by the validation layer while the instance is
+ * created, or here. */
+static mop_status create_with_environment(mop_vk *vk, const mop_vk_options *options, mop_err *err)
+{
+    const uint32_t threads = options->threads == 1 ? 0 : (uint32_t)options->threads;
+    const uint32_t lanes = vk->switches.lanes;
+    struct loan count = {0}, width = {0};
+    uint32_t n = 0;
+    mop_status s = MOP_OK;
+    if (options->threads > 0)
+        s = lend(&count, "LP_NUM_THREADS", threads, err);
+    if (s == MOP_OK && lanes != 0 && lanes <= 16)
+        s = lend(&width, "LP_NATIVE_VECTOR_WIDTH", 32 * lanes, err);
     if (s == MOP_OK)
         s = create_instance(vk, options->validate, err);
     if (s == MOP_OK)
         s = mop_vk_load_instance(&vk->fn, vk->instance, err);
+    if (s == MOP_OK) /* mop_vk_enumerate() says it if this fails */
+        (void)vk->fn.EnumeratePhysicalDevices(vk->instance, &n, NULL);
+    take_back(&width);
+    take_back(&count);
+    return s;
+}
+
+mop_status mop_vk_instance_open(mop_vk *vk, const mop_vk_options *options, mop_err *err)
+{
+    mop_status s = mop_vk_switches_parse(options->switches, &vk->switches, err);
+    if (s == MOP_OK)
+        s = mop_vk_loader_open(options->entry, &vk->lib, &vk->fn, err);
+    if (s == MOP_OK)
+        s = create_with_environment(vk, options, err);
     if (s != MOP_OK || !options->validate)
         return s;
     const VkDebugUtilsMessengerCreateInfoEXT info = messenger_info(vk);
@@ -249,15 +304,6 @@ static int rank(VkPhysicalDeviceType type)
     }
 }
 
-static bool selects(const char *selector, uint32_t index, const mop_vk_device_info *info)
-{
-    char *end;
-    unsigned long number = strtoul(selector, &end, 10);
-    if (selector[0] >= '0' && selector[0] <= '9' && *end == '\0' && strlen(selector) < 5)
-        return number == index;
-    return strcmp(selector, info->uuid) == 0 || strcasestr(info->name, selector) != NULL;
-}
-
 mop_status mop_vk_select(mop_vk *vk, const char *selector, mop_err *err)
 {
     VkPhysicalDevice *list = NULL;
@@ -272,7 +318,7 @@ mop_status mop_vk_select(mop_vk *vk, const char *selector, mop_err *err)
         mop_vk_describe(vk, list[i], &info);
         mop_str_addf(&there, "%s%u \"%s\"", i > 0 ? ", " : "", i, info.name);
         bool wanted = selector == NULL ? rank(info.type) > best : best < 0;
-        if (!wanted || (selector != NULL && !selects(selector, i, &info)))
+        if (!wanted || (selector != NULL && !mop_selects(selector, i, n, info.name, info.uuid)))
             continue;
         best = rank(info.type);
         vk->physical = list[i];

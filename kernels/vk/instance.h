@@ -5,7 +5,8 @@
 
 #include "kernels/vk/context.h"
 
-/* Opens the loader and creates the instance (with validation if asked). On failure vk holds what
+/* Takes the switches, opens the loader and creates the instance (with validation if asked), whose
+ * devices are as options and switches want them. On failure vk holds what
  * mop_vk_instance_close() has to undo. */
 mop_status mop_vk_instance_open(mop_vk *vk, const mop_vk_options *options, mop_err *err);
 void mop_vk_instance_close(mop_vk *vk);

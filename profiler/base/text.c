@@ -194,3 +194,12 @@ const char *mop_nearest(const char *word, const char *const *candidates, size_t 
     }
     return found;
 }
+
+int mop_selects(const char *selector, size_t index, size_t n, const char *name, const char *uuid)
+{
+    char *end;
+    unsigned long number = strtoul(selector, &end, 10);
+    if (*selector >= '0' && *selector <= '9' && *end == '\0' && number < n)
+        return number == index;
+    return *selector != '\0' && (strcmp(selector, uuid) == 0 || strcasestr(name, selector) != NULL);
+}

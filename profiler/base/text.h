@@ -25,4 +25,8 @@ mop_status mop_expand(const char *text, mop_strlist *out, mop_err *err);
  * max(2, strlen(word) / 3) edits. The result is borrowed from candidates. */
 const char *mop_nearest(const char *word, const char *const *candidates, size_t n);
 
+/* Whether selector means thing `index` of n: by that number, by its uuid, or by a part of its name
+ * in any case. A number below n is an index and no part of a name. */
+int mop_selects(const char *selector, size_t index, size_t n, const char *name, const char *uuid);
+
 #endif

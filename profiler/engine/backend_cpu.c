@@ -7,15 +7,10 @@
 #include <string.h>
 
 #include "profiler/base/alloc.h"
+#include "profiler/base/text.h"
 #include "profiler/engine/cpu_info.h"
 #include "profiler/engine/cpu_plan.h"
 #include "variants/passes.h"
-
-static bool selects(const char *selector, const mop_device_info *info)
-{
-    return selector == NULL || strcmp(selector, "0") == 0 || strcmp(selector, info->uuid) == 0 ||
-           (selector[0] != '\0' && strstr(info->name, selector) != NULL);
-}
 
 static void do_nothing(void *context, size_t item)
 {
@@ -68,7 +63,8 @@ static mop_status cpu_open(const mop_device_choice *choice, mop_device **out, mo
     device->isa_mask = choice->isa_mask;
     mop_cpu_describe(&device->info, choice->isa_mask, choice->threads);
     take_tuning(device, choice->tuning);
-    status = selects(choice->selector, &device->info)
+    status = choice->selector == NULL ||
+                     mop_selects(choice->selector, 0, 1, device->info.name, device->info.uuid)
                  ? MOP_OK
                  : mop_fail(err, MOP_ENODEV, "cpu: no device '%s', there is only 0, '%s'",
                             choice->selector, device->info.name);

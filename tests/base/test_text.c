@@ -141,6 +141,20 @@ static void distance_has_its_limits(void **state)
     assert_ptr_equal(mop_nearest(longer, same, 1), longer);
 }
 
+static void a_thing_is_selected_by_index_name_or_uuid(void **state)
+{
+    (void)state;
+    assert_true(mop_selects("1", 1, 3, "RTX 4090", "ab01"));
+    assert_false(mop_selects("1", 0, 3, "RTX 4190", "ab01")); /* an index, not part of the name */
+    assert_true(mop_selects("4090", 1, 3, "RTX 4090", "ab01"));
+    assert_true(mop_selects("rtx", 1, 3, "RTX 4090", "ab01"));
+    assert_true(mop_selects("ab01", 1, 3, "RTX 4090", "ab01"));
+    assert_false(mop_selects("ab0", 1, 3, "RTX 4090", "ab01"));
+    assert_false(mop_selects("", 0, 1, "RTX 4090", "ab01"));
+    assert_false(mop_selects("-1", 0, 1, "RTX 4090", "ab01"));
+    assert_false(mop_selects("3", 0, 3, "RTX 4090", "ab01"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +164,7 @@ int main(void)
         cmocka_unit_test(lists_grow_and_know_their_items),
         cmocka_unit_test(the_nearest_spelling_is_found),
         cmocka_unit_test(distance_has_its_limits),
+        cmocka_unit_test(a_thing_is_selected_by_index_name_or_uuid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
