@@ -86,6 +86,7 @@ mop_status mop_vk_connect(mop_vk *vk, const mop_vk_options *options, mop_err *er
     const bool could_share = vk->info.type == VK_PHYSICAL_DEVICE_TYPE_CPU ||
                              vk->info.type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     vk->is_shared = could_share && !vk->switches.staging;
+    vk->spins = vk->info.type != VK_PHYSICAL_DEVICE_TYPE_CPU;
     vk->threads = options->threads;
     name_switches(vk, could_share);
     return mop_vk_pipelines_init(vk, options->pipeline_cache, err);

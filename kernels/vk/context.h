@@ -92,6 +92,7 @@ typedef struct mop_vk {
     mop_vk_switches switches;
     bool is_shared; /* buffers are mapped and used in place; otherwise they are staged */
     bool is_lost;   /* sticky */
+    bool spins;     /* waits end by asking, because it is no CPU (backend_vulkan_wait.c) */
     int threads;
     uint32_t n_messages;     /* validation warnings and errors */
     char first_message[512]; /* the first of them */

@@ -29,12 +29,15 @@ struct mop_plan {
     const mop_graph *graph;
     mop_dtype dtype;
     bool keep_all, takes_constants;
-    uint64_t timeout_ns;
+    uint64_t timeout_ns; /* of one submit */
+    uint64_t compile_ns; /* more of it until a plain run has ended */
+    uint64_t usual_ns;   /* from submit to fence of a plain run, learned; 0: none has ended */
     mop_plan_info info;
     mop_memplan memory;
     mop_vulkan_node *nodes; /* [graph->n_nodes] */
     mop_vk_buffer arena, weights;
     mop_vk_buffer upload, readback; /* {0} where memory is shared */
+    mop_vk_buffer packed;           /* constants on their way to `weights`; {0} afterwards */
     VkDescriptorPool descriptors;
     VkCommandPool commands;
     VkCommandBuffer plain, profiled; /* profiled: null until the first profiled run */
@@ -70,6 +73,10 @@ mop_status mop_vulkan_profile_read(const mop_plan *plan, uint64_t wall_ns, mop_p
 
 /* The back end's device_time. */
 bool mop_vulkan_device_time(mop_plan *plan, uint64_t *ns);
+
+/* Waits for the fence of what was submitted (backend_vulkan_wait.c). MOP_ELOST, and the device is
+ * lost, if that fails or the plan's time is over. */
+mop_status mop_vulkan_wait(mop_plan *plan, bool is_plain, mop_err *err);
 
 /* Where node's output begins in the readback buffer (staged memory). */
 size_t mop_vulkan_readback_offset(const mop_plan *plan, uint32_t node);

@@ -108,7 +108,8 @@ static mop_status copy_once(mop_plan *plan, const mop_vk_buffer *src, const mop_
     }
     s = r == VK_SUCCESS ? mop_vulkan_submit(plan, c, err)
                         : mop_vk_fail(vk, r, "recording a copy", err);
-    vk->fn.FreeCommandBuffers(vk->device, plan->commands, 1, &c);
+    if (!vk->is_lost) /* it may be at work still; its pool goes with the plan */
+        vk->fn.FreeCommandBuffers(vk->device, plan->commands, 1, &c);
     return s;
 }
 
@@ -135,13 +136,13 @@ static mop_status upload_weights(mop_plan *plan, const mop_model *model, mop_err
         pack_weights(plan, model, plan->weights.mapped);
         return mop_vk_buffer_flush(vk, &plan->weights, err);
     }
-    mop_vk_buffer staging = {0};
-    s = mop_vk_buffer_init(vk, &staging, bytes, MOP_VK_HOST, err);
-    if (s == MOP_OK) {
-        pack_weights(plan, model, staging.mapped);
-        s = copy_once(plan, &staging, &plan->weights, err);
-    }
-    mop_vk_buffer_release(vk, &staging);
+    s = mop_vk_buffer_init(vk, &plan->packed, bytes, MOP_VK_HOST, err);
+    if (s != MOP_OK)
+        return s;
+    pack_weights(plan, model, plan->packed.mapped);
+    s = copy_once(plan, &plan->packed, &plan->weights, err);
+    if (s == MOP_OK)
+        mop_vk_buffer_release(vk, &plan->packed);
     return s;
 }
 
@@ -297,23 +298,23 @@ static mop_status create_staging(mop_plan *plan, mop_err *err)
     return s;
 }
 
-/* 10 s, and what a slow device may honestly need: a second to compile each shader at its first
- * dispatch and 0.2 GMAC/s. */
-static uint64_t timeout_ns(const mop_graph *graph)
+/* A submit may take 10 s, and what a slow device may honestly need at 0.2 GMAC/s; the first one a
+ * second more for each shader, which some drivers compile at its first dispatch. */
+static void set_timeout(mop_plan *plan)
 {
     const uint64_t second = UINT64_C(1000000000);
-    uint64_t t = 10 * second + graph->n_nodes * second;
-    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+    plan->timeout_ns = 10 * second;
+    plan->compile_ns = plan->graph->n_nodes * second;
+    for (uint32_t i = 0; i < plan->graph->n_nodes; i++) {
         mop_cost cost;
-        mop_op_cost(&graph->nodes[i].inst, &cost);
-        t += (uint64_t)cost.macs * 5;
+        mop_op_cost(&plan->graph->nodes[i].inst, &cost);
+        plan->timeout_ns += (uint64_t)cost.macs * 5;
     }
-    return t;
 }
 
 mop_status mop_vulkan_plan_init(mop_plan *plan, const mop_model *model, mop_err *err)
 {
-    plan->timeout_ns = timeout_ns(plan->graph);
+    set_timeout(plan);
     plan->nodes = mop_calloc(plan->graph->n_nodes, sizeof *plan->nodes, err);
     if (plan->nodes == NULL)
         return MOP_ENOMEM;
@@ -338,7 +339,7 @@ mop_status mop_vulkan_plan_init(mop_plan *plan, const mop_model *model, mop_err 
 void mop_vulkan_plan_release(mop_plan *plan)
 {
     mop_vk *vk = plan->vk;
-    if (vk->is_lost)
+    if (vk->is_lost)                             /* what was given up may still be at work */
         (void)vk->fn.DeviceWaitIdle(vk->device); /* a lost device has nothing left to report */
     for (uint32_t i = 0; plan->nodes != NULL && i < plan->graph->n_nodes; i++) {
         vk->fn.DestroyBufferView(vk->device, plan->nodes[i].view, NULL);
@@ -350,6 +351,7 @@ void mop_vulkan_plan_release(mop_plan *plan)
     vk->fn.DestroyDescriptorPool(vk->device, plan->descriptors, NULL);
     vk->fn.DestroyFence(vk->device, plan->fence, NULL);
     vk->fn.DestroyCommandPool(vk->device, plan->commands, NULL);
+    mop_vk_buffer_release(vk, &plan->packed);
     mop_vk_buffer_release(vk, &plan->readback);
     mop_vk_buffer_release(vk, &plan->upload);
     mop_vk_buffer_release(vk, &plan->weights);

@@ -189,6 +189,5 @@ mop_status mop_vulkan_submit(mop_plan *plan, VkCommandBuffer commands, mop_err *
     r = vk->fn.QueueSubmit(vk->queue, 1, &info, plan->fence);
     if (r != VK_SUCCESS)
         return mop_vk_fail(vk, r, "vkQueueSubmit", err);
-    r = vk->fn.WaitForFences(vk->device, 1, &plan->fence, VK_TRUE, plan->timeout_ns);
-    return r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkWaitForFences", err);
+    return mop_vulkan_wait(plan, commands == plan->plain, err);
 }
