@@ -30,6 +30,7 @@ struct sight {
     VkPhysicalDeviceProperties base;
     VkPhysicalDeviceSubgroupProperties subgroup;
     VkPhysicalDeviceSubgroupSizeControlProperties range; /* sizes 0 where unknown */
+    VkPhysicalDeviceDriverProperties driver;             /* driverID 0 where unknown */
     VkExtensionProperties *extensions;
     uint32_t n_extensions;
 };
@@ -95,6 +96,10 @@ static mop_status look(struct sight *s, mop_err *err)
     s->range.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES;
     if (is_known(s, MOP_VK_AT_SUBGROUP_SIZE))
         s->subgroup.pNext = &s->range;
+    s->driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
+    s->driver.pNext = p.pNext;
+    if (s->base.apiVersion >= VK_API_VERSION_1_2 || has_extension(s, "VK_KHR_driver_properties"))
+        p.pNext = &s->driver;
     s->fn->GetPhysicalDeviceProperties2(s->physical, &p);
     return MOP_OK;
 }
@@ -197,6 +202,10 @@ mop_status mop_vk_probe(const mop_vk_fn *fn, VkPhysicalDevice physical,
         mop_vk_caps found = {
             .has = find_features(&s),
             .is_software = s.base.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
+            .driver = s.driver.driverID,
+            .vendor = s.base.vendorID,
+            .type = s.base.deviceType,
+            .driver_version = s.base.driverVersion,
             .max_texels = limits->maxTexelBufferElements,
             .max_range = limits->maxStorageBufferRange,
         };

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/dtype.h"
 #include "kernels/vk/loader.h"
 
 enum mop_vk_feature_index {
@@ -29,6 +30,8 @@ enum mop_vk_feature {
 const char *mop_vk_feature_word(size_t index);
 const char *mop_vk_feature_what(size_t index);
 
+struct mop_op_inst;
+
 /* What decides which shader does a node's work and how it is cut into workgroups. */
 typedef struct mop_vk_caps {
     uint32_t has;      /* MOP_VK_CAN_*: what the device offers */
@@ -37,11 +40,17 @@ typedef struct mop_vk_caps {
     bool shuffle;      /* MOP_VK_CAN_SHUFFLE, and a workgroup of `lanes` invocations is one whole
                           subgroup: the size is fixed, or can be asked for */
     bool is_software;  /* a CPU pretending to be a GPU */
-    uint32_t required_lanes;                     /* to ask for at pipeline creation; 0: not asked */
+    uint32_t driver, vendor, type; /* VkDriverId (0: not told), vendorID, VkPhysicalDeviceType */
+    uint32_t driver_version;       /* in the driver's own encoding */
+    uint32_t required_lanes;       /* to ask for at pipeline creation; 0: not asked */
     uint32_t own_lanes, least_lanes, most_lanes; /* subgroup sizes; the range is 0, 0 if unknown */
     uint32_t max_groups[3];
     uint32_t max_texels; /* elements of one texel buffer view; 0 without MOP_VK_CAN_TEXEL */
     uint32_t max_range;  /* bytes of one storage buffer */
+    /* The name of the variant that a measurement found fastest for inst in dtype
+     * (mop_vk_variant_name); NULL if there was none. The function may be NULL. */
+    const char *(*tuned)(const void *ctx, const struct mop_op_inst *inst, mop_dtype dtype);
+    const void *tuned_ctx;
 } mop_vk_caps;
 
 struct mop_vk_switches;

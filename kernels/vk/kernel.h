@@ -64,7 +64,15 @@ const mop_vk_kernel *mop_vk_kernel_at(size_t i);
 size_t mop_vk_kernel_variants(const mop_vk_kernel *kernel, const mop_vk_caps *caps,
                               const mop_op_inst *inst, mop_dtype dtype, mop_vk_variant *list);
 
-/* The last row that fits, with the variant to take in *task; NULL if none does. */
+enum { MOP_VK_VARIANT_NAME = 48 };
+
+/* Kernel, source, manner of storing and the tile's sides: "conv.texel 4x4x1", "fc.buffer",
+ * "conv.texel.uniform 4x4x1". Different for all that a kernel offers for one operator. */
+const char *mop_vk_variant_name(const mop_vk_kernel *kernel, const mop_vk_variant *variant,
+                                char out[MOP_VK_VARIANT_NAME]);
+
+/* What does inst's work, with the variant to take in *task: caps->tuned's choice, else the one of
+ * defaults.def, always of those on offer. NULL if there is none. */
 const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst,
                                           mop_dtype dtype, mop_vk_task *task);
 

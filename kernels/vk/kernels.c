@@ -1,6 +1,9 @@
 #include "kernels/vk/kernel.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "kernels/vk/defaults.h"
 
 #define MOP_VK_KERNEL_ROW(id) extern const mop_vk_kernel mop_vk_##id;
 #include "kernels/vk/shaders.def"
@@ -66,17 +69,65 @@ size_t mop_vk_kernel_variants(const mop_vk_kernel *kernel, const mop_vk_caps *ca
     return n;
 }
 
+const char *mop_vk_variant_name(const mop_vk_kernel *kernel, const mop_vk_variant *variant,
+                                char out[MOP_VK_VARIANT_NAME])
+{
+    const uint8_t sides[] = {variant->x, variant->y, variant->t, variant->u};
+    int n = snprintf(out, MOP_VK_VARIANT_NAME, "%s.%s%s", kernel->name,
+                     mop_vk_source_name((mop_vk_source)variant->source),
+                     variant->stores == MOP_VK_STORE_UNIFORM ? ".uniform" : "");
+    char before = ' ';
+    for (size_t i = 0; i < sizeof sides; i++) {
+        if (sides[i] == 0)
+            continue;
+        n += snprintf(out + n, (size_t)(MOP_VK_VARIANT_NAME - n), "%c%u", before, sides[i]);
+        before = 'x';
+    }
+    return out;
+}
+
+/* What decides: a name or, without one, a row of the defaults. */
+struct wish {
+    const char *name;
+    const mop_vk_default *row;
+};
+
+static bool is_wanted(const struct wish *w, const mop_vk_kernel *kernel, const mop_vk_variant *v)
+{
+    char name[MOP_VK_VARIANT_NAME];
+    return w->name != NULL ? strcmp(mop_vk_variant_name(kernel, v, name), w->name) == 0
+                           : mop_vk_default_takes(w->row, kernel, v);
+}
+
+/* The last kernel with a variant that is wanted, and the first such variant of it into task. */
+static const mop_vk_kernel *find_wanted(const struct wish *w, mop_vk_task *task)
+{
+    for (size_t i = sizeof rows / sizeof rows[0]; i-- > 0;) {
+        mop_vk_variant list[MOP_VK_VARIANTS];
+        const size_t n = mop_vk_kernel_variants(rows[i], task->caps, task->inst, task->dtype, list);
+        for (size_t k = 0; k < n; k++) {
+            task->variant = list[k];
+            if (is_wanted(w, rows[i], &list[k]))
+                return rows[i];
+        }
+    }
+    return NULL;
+}
+
 const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst,
                                           mop_dtype dtype, mop_vk_task *task)
 {
-    mop_vk_variant list[MOP_VK_VARIANTS];
-    for (size_t i = sizeof rows / sizeof rows[0]; i-- > 0;) {
-        if (mop_vk_kernel_variants(rows[i], caps, inst, dtype, list) == 0)
-            continue;
-        *task = (mop_vk_task){.caps = caps, .inst = inst, .dtype = dtype, .variant = list[0]};
-        return rows[i];
-    }
-    return NULL;
+    const mop_vk_kernel *kernel = NULL;
+    struct wish w = {.name =
+                         caps->tuned != NULL ? caps->tuned(caps->tuned_ctx, inst, dtype) : NULL};
+    *task = (mop_vk_task){.caps = caps, .inst = inst, .dtype = dtype};
+    if (w.name != NULL)
+        kernel = find_wanted(&w, task);
+    w.name = NULL;
+    for (size_t i = 0; kernel == NULL && (w.row = mop_vk_default_at(i)) != NULL; i++)
+        if (mop_vk_default_is_for(w.row, caps, inst))
+            kernel = find_wanted(&w, task);
+    return kernel;
 }
 
 void mop_vk_from_nhwc(mop_shape s, const float *src, float *dst)

@@ -138,7 +138,7 @@ static void vulkan_plan_info(const mop_plan *plan, mop_plan_info *info)
 
 static const char *vulkan_kernel_name(const mop_plan *plan, uint32_t node)
 {
-    return plan->nodes[node].kernel != NULL ? plan->nodes[node].kernel->name : "";
+    return plan->nodes[node].name;
 }
 
 /* Where node's output can be read by the host after a run. */

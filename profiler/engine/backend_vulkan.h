@@ -13,7 +13,8 @@ struct mop_device {
 
 /* What one node owns. */
 typedef struct mop_vulkan_node {
-    const mop_vk_kernel *kernel; /* NULL for the input */
+    const mop_vk_kernel *kernel;    /* NULL for the input */
+    char name[MOP_VK_VARIANT_NAME]; /* of kernel and variant */
     mop_vk_task task;
     VkPipeline pipeline; /* the context's */
     uint32_t groups[3];

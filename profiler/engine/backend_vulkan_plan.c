@@ -35,6 +35,7 @@ static mop_status choose_kernels(mop_plan *plan, mop_err *err)
             return mop_fail(err, MOP_EUNSUPPORTED,
                             "Vulkan device \"%.60s\" cannot do node %u \"%s\" (%s)",
                             plan->vk->info.name, i, g->nodes[i].name, mop_op_get(inst->op)->name);
+        (void)mop_vk_variant_name(node->kernel, &node->task.variant, node->name);
         plan->info.n_dispatches++;
     }
     return MOP_OK;

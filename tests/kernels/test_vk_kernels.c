@@ -333,6 +333,7 @@ static void the_last_fitting_row_wins(void **state)
 {
     (void)state;
     const mop_vk_caps caps = {.lanes = 8,
+                              .driver = VK_DRIVER_ID_MESA_LLVMPIPE,
                               .shuffle = true,
                               .max_groups = {65535, 65535, 65535},
                               .max_texels = 1u << 27,
