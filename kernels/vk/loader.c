@@ -57,11 +57,13 @@ mop_status mop_vk_loader_open(PFN_vkGetInstanceProcAddr entry, void **lib, mop_v
 #define MOP_VK_INSTANCE(name)
 #define MOP_VK_INSTANCE_OPT(name)
 #define MOP_VK_DEVICE(name)
+#define MOP_VK_DEVICE_OPT(name)
 #include "kernels/vk/functions.def"
 #undef MOP_VK_GLOBAL
 #undef MOP_VK_INSTANCE
 #undef MOP_VK_INSTANCE_OPT
 #undef MOP_VK_DEVICE
+#undef MOP_VK_DEVICE_OPT
     t.EnumerateInstanceVersion =
         (PFN_vkEnumerateInstanceVersion)t.GetInstanceProcAddr(NULL, "vkEnumerateInstanceVersion");
     if (missing != NULL) {
@@ -90,11 +92,13 @@ mop_status mop_vk_load_instance(mop_vk_fn *fn, VkInstance instance, mop_err *err
     if (fn->name == NULL)                                                                          \
         missing = "vk" #name;
 #define MOP_VK_DEVICE(name)
+#define MOP_VK_DEVICE_OPT(name)
 #include "kernels/vk/functions.def"
 #undef MOP_VK_GLOBAL
 #undef MOP_VK_INSTANCE
 #undef MOP_VK_INSTANCE_OPT
 #undef MOP_VK_DEVICE
+#undef MOP_VK_DEVICE_OPT
     if (missing != NULL)
         return mop_fail(err, MOP_ENODEV, "no Vulkan device (the instance lacks %s)", missing);
     return MOP_OK;
@@ -106,6 +110,10 @@ mop_status mop_vk_load_device(mop_vk_fn *fn, VkDevice device, mop_err *err)
 #define MOP_VK_GLOBAL(name)
 #define MOP_VK_INSTANCE(name)
 #define MOP_VK_INSTANCE_OPT(name)
+#define MOP_VK_DEVICE_OPT(name)                                                                    \
+    fn->name = (PFN_vk##name)fn->GetDeviceProcAddr(device, "vk" #name);                            \
+    if (fn->name == NULL)                                                                          \
+        fn->name = (PFN_vk##name)fn->GetDeviceProcAddr(device, "vk" #name "EXT");
 #define MOP_VK_DEVICE(name)                                                                        \
     fn->name = (PFN_vk##name)fn->GetDeviceProcAddr(device, "vk" #name);                            \
     if (fn->name == NULL)                                                                          \
@@ -115,6 +123,7 @@ mop_status mop_vk_load_device(mop_vk_fn *fn, VkDevice device, mop_err *err)
 #undef MOP_VK_INSTANCE
 #undef MOP_VK_INSTANCE_OPT
 #undef MOP_VK_DEVICE
+#undef MOP_VK_DEVICE_OPT
     if (missing != NULL)
         return mop_fail(err, MOP_ENODEV, "the Vulkan device lacks %s", missing);
     return MOP_OK;

@@ -15,11 +15,13 @@ typedef struct mop_vk_fn {
 #define MOP_VK_INSTANCE(name)     PFN_vk##name name;
 #define MOP_VK_INSTANCE_OPT(name) PFN_vk##name name;
 #define MOP_VK_DEVICE(name)       PFN_vk##name name;
+#define MOP_VK_DEVICE_OPT(name)   PFN_vk##name name;
 #include "kernels/vk/functions.def"
 #undef MOP_VK_GLOBAL
 #undef MOP_VK_INSTANCE
 #undef MOP_VK_INSTANCE_OPT
 #undef MOP_VK_DEVICE
+#undef MOP_VK_DEVICE_OPT
     PFN_vkEnumerateInstanceVersion EnumerateInstanceVersion; /* NULL on a Vulkan 1.0 loader */
 } mop_vk_fn;
 

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "kernels/vk/memory.h"
 #include "kernels/vk/pipeline.h"
@@ -345,4 +346,38 @@ bool mop_vk_timer_is_trusted(mop_vk *vk)
         t->is_trusted = *t->why == '\0';
     }
     return t->is_trusted;
+}
+
+bool mop_vk_timer_resets_on_host(const mop_vk *vk)
+{
+    return (vk->caps.features & MOP_VK_CAN_HOST_RESET) != 0 && vk->fn.ResetQueryPool != NULL;
+}
+
+/* The clock that devices are calibrated against is not the one that all else here is timed by: both
+ * are read as well. */
+bool mop_vk_timer_read_both(const mop_vk *vk, uint64_t *tick, uint64_t *host_ns,
+                            uint64_t *deviation_ns)
+{
+    const mop_clock clock = mop_clock_real();
+    const VkCalibratedTimestampInfoEXT info[] = {
+        {.sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT,
+         .timeDomain = VK_TIME_DOMAIN_DEVICE_EXT},
+        {.sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT,
+         .timeDomain = VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT},
+    };
+    uint64_t both[2], deviation;
+    struct timespec t;
+    if ((vk->caps.features & MOP_VK_CAN_CALIBRATED) == 0 ||
+        vk->fn.GetCalibratedTimestampsEXT == NULL ||
+        vk->fn.GetCalibratedTimestampsEXT(vk->device, 2, info, both, &deviation) != VK_SUCCESS)
+        return false;
+    const uint64_t before = mop_now_ns(&clock);
+    if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
+        return false;
+    const uint64_t after = mop_now_ns(&clock);
+    const uint64_t monotonic = (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+    *tick = both[0];
+    *host_ns = before + (after - before) / 2 - (monotonic - both[1]);
+    *deviation_ns = deviation + (after - before);
+    return true;
 }

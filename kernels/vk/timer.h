@@ -17,4 +17,12 @@ bool mop_vk_timer_is_trusted(mop_vk *vk);
 double mop_vk_timer_ns(const mop_vk *vk, uint64_t from, uint64_t to);
 double mop_vk_timer_range_ns(const mop_vk *vk);
 
+/* Whether queries are reset by a call of the host, not by a command. */
+bool mop_vk_timer_resets_on_host(const mop_vk *vk);
+
+/* Reads the device's clock and mop_clock_real() together, at most *deviation_ns apart. False where
+ * the device cannot (MOP_VK_CAN_CALIBRATED) or fails. */
+bool mop_vk_timer_read_both(const mop_vk *vk, uint64_t *tick, uint64_t *host_ns,
+                            uint64_t *deviation_ns);
+
 #endif

@@ -62,20 +62,43 @@ typedef struct mop_plan_info {
     uint64_t arena_bytes, weight_bytes;
     uint64_t live_bytes;   /* of what the arena holds, at the step that needs most */
     uint64_t setup_ns;     /* planning, packing, pipeline creation */
+    uint64_t pipeline_ns;  /* of that, making pipelines; 0: none were made */
+    uint32_t n_pipelines;  /* made for this plan, those that were there already not counted */
     uint64_t first_run_ns; /* 0 until the first run has ended */
     uint32_t n_dispatches;
     bool is_locked;       /* its memory cannot be paged out */
     bool is_lock_refused; /* the system would not lock it; false where memory is the driver's */
 } mop_plan_info;
 
-/* Filled by run() if given. Stamps are contiguous: n_layers + 1 of them for the graph's nodes, so
- * the layers sum to the profiled total. A layer that did nothing is 0 long. */
+/* Filled by run() and repeat() if given. The layers sum to total_ns. A layer that did nothing is 0
+ * long. */
 typedef struct mop_profile {
     uint64_t *layer_ns; /* [n_nodes], node 0 (input) takes what happens before the first layer */
     uint32_t n_layers;  /* capacity in, used out */
     uint64_t total_ns;  /* on the clock of `clock_name` */
     const char *clock_name; /* "host" or "device" */
+    uint64_t *begin_ns;     /* [n_nodes] when each layer began, by mop_clock_real(); repeat() does
+                               not fill it; NULL: not asked for */
+    /* How the device's clock was laid on the host's for begin_ns: read together with it, at most
+     * deviation_ns apart; otherwise its work is put in the middle of the host's waiting. */
+    bool is_calibrated;
+    uint64_t deviation_ns;
+    uint32_t least_repeats, most_repeats; /* of a layer by repeat() */
 } mop_profile;
+
+/* Where one run of a device went: moments by mop_clock_real(), in this order, and spans by the
+ * device's clock. Reading timestamps, between `readable` and `unpacking`, is no part of the run. */
+typedef struct mop_run_times {
+    uint64_t begin, packed;                   /* the input lies as the device wants it */
+    uint64_t submitting, submitted, finished; /* the submit called and over, its end seen */
+    uint64_t readable;                        /* the output can be seen by the host */
+    uint64_t unpacking, end;                  /* the output is the caller's */
+    /* 0 where not known, the last three in plain runs */
+    uint64_t device_ns;   /* from before the first command to after the last */
+    uint64_t dispatch_ns; /* of that, dispatches */
+    uint64_t copy_ns;     /* copies from and to staging buffers */
+    uint64_t gap_ns;      /* the rest: barriers, and starting one dispatch after the other */
+} mop_run_times;
 
 typedef struct mop_backend {
     const char *id;   /* "cpu", "vulkan" */
@@ -132,6 +155,15 @@ typedef struct mop_backend {
      * and never mixed with plain ones. MOP_ELOST is sticky: free everything and open again. */
     mop_status (*run)(mop_plan *plan, const float *in, float *out, mop_profile *profile,
                       mop_err *err);
+
+    /* Times each layer by itself for a device without timestamps that can be trusted: as many
+     * dispatches of it, one after the other, as take some milliseconds by the host's clock, less
+     * an empty submit, over their number. Only what went before is lost: layers work on whatever
+     * the arena holds, and what is in it afterwards is nothing. NULL: no such way. */
+    mop_status (*repeat)(mop_plan *plan, mop_profile *profile, mop_err *err);
+
+    /* Where the latest run went; false if none has ended. NULL: layers are all there is. */
+    bool (*times)(mop_plan *plan, mop_run_times *times);
 
     /* Copies node's output of the last run to dst[n], NHWC. Only with keep_all or the last node.
      * Node 0 gives the input as the plan holds it. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels/vk/cache.h"
+#include "kernels/vk/timer.h"
 #include "profiler/base/alloc.h"
 #include "profiler/base/clock.h"
 #include "profiler/engine/backend_vulkan.h"
@@ -118,7 +119,11 @@ static mop_status vulkan_plan(mop_device *device, const mop_model *model, const 
     plan->dtype = desc->dtype;
     plan->keep_all = desc->keep_all;
     plan->takes_constants = desc->takes_constants;
+    const uint64_t made_ns = plan->vk->pipelines_ns;
+    const uint32_t made = plan->vk->pipelines_made;
     s = mop_vulkan_plan_init(plan, model, err);
+    plan->info.pipeline_ns = plan->vk->pipelines_ns - made_ns;
+    plan->info.n_pipelines = plan->vk->pipelines_made - made;
     if (s == MOP_OK)
         s = mop_vulkan_record(plan, false, err);
     if (s != MOP_OK) {
@@ -153,38 +158,51 @@ static const float *output_of(const mop_plan *plan, uint32_t node)
     return (const float *)(const void *)(base + offset);
 }
 
+/* From the input's layout to where the output can be read, with the moments that it passed. */
+static mop_status infer(mop_plan *plan, const float *in, const mop_clock *clock, bool profiled,
+                        mop_err *err)
+{
+    mop_vk *vk = plan->vk;
+    mop_run_times *t = &plan->times;
+    const bool staged = plan->arena.mapped == NULL;
+    const mop_vk_buffer *to = staged ? &plan->upload : &plan->arena;
+    char *input = (char *)to->mapped + (staged ? 0 : plan->memory.offset[0]);
+    const VkQueryPool pool = profiled ? plan->queries : plan->ends;
+    *t = (mop_run_times){.begin = mop_now_ns(clock)};
+    mop_vk_from_nhwc(plan->graph->nodes[0].inst.out, in, (float *)(void *)input);
+    t->packed = mop_now_ns(clock);
+    if (pool != VK_NULL_HANDLE && mop_vk_timer_resets_on_host(vk))
+        vk->fn.ResetQueryPool(vk->device, pool, 0, profiled ? mop_vulkan_n_stamps(plan) : 2);
+    mop_status s = mop_vk_buffer_flush(vk, to, err);
+    if (s == MOP_OK)
+        s = mop_vulkan_submit(plan, profiled ? plan->profiled : plan->plain, err);
+    if (s == MOP_OK)
+        s = mop_vk_buffer_invalidate(vk, staged ? &plan->readback : &plan->arena, err);
+    t->readable = mop_now_ns(clock);
+    return s;
+}
+
 static mop_status vulkan_run(mop_plan *plan, const float *in, float *out, mop_profile *profile,
                              mop_err *err)
 {
     const mop_clock clock = mop_clock_real();
-    mop_vk *vk = plan->vk;
     const uint32_t last = plan->graph->n_nodes - 1;
-    const bool staged = plan->arena.mapped == NULL;
-    const mop_vk_buffer *to = staged ? &plan->upload : &plan->arena;
+    mop_run_times *t = &plan->times;
     mop_status s = MOP_OK;
     if (profile != NULL)
         s = mop_vulkan_profile_prepare(plan, profile, err);
-    if (s != MOP_OK)
-        return s;
-    plan->plain_wall_ns = 0;
-    const uint64_t begin = mop_now_ns(&clock);
-    char *input = (char *)to->mapped + (staged ? 0 : plan->memory.offset[0]);
-    mop_vk_from_nhwc(plan->graph->nodes[0].inst.out, in, (float *)(void *)input);
-    s = mop_vk_buffer_flush(vk, to, err);
     if (s == MOP_OK)
-        s = mop_vulkan_submit(plan, profile != NULL ? plan->profiled : plan->plain, err);
-    if (s == MOP_OK)
-        s = mop_vk_buffer_invalidate(vk, staged ? &plan->readback : &plan->arena, err);
-    const uint64_t wall = mop_now_ns(&clock) - begin;
+        s = infer(plan, in, &clock, profile != NULL, err);
     if (s == MOP_OK && profile != NULL)
-        s = mop_vulkan_profile_read(plan, wall, profile, err);
+        s = mop_vulkan_profile_read(plan, profile, err);
     if (s != MOP_OK)
         return s;
+    t->unpacking = profile != NULL ? mop_now_ns(&clock) : t->readable;
     mop_vk_to_nhwc(plan->graph->nodes[last].inst.out, output_of(plan, last), out);
+    t->end = mop_now_ns(&clock);
+    plan->was_profiled = profile != NULL;
     if (plan->info.first_run_ns == 0)
-        plan->info.first_run_ns = mop_now_ns(&clock) - begin;
-    if (profile == NULL)
-        plan->plain_wall_ns = wall;
+        plan->info.first_run_ns = t->end - t->begin;
     return MOP_OK;
 }
 
@@ -228,6 +246,8 @@ const mop_backend mop_backend_vulkan = {
     .plan_info = vulkan_plan_info,
     .kernel_name = vulkan_kernel_name,
     .run = vulkan_run,
+    .repeat = mop_vulkan_repeat_run,
+    .times = mop_vulkan_times,
     .read = vulkan_read,
     .device_time = mop_vulkan_device_time,
     .remark = vulkan_remark,

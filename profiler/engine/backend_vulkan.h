@@ -25,6 +25,12 @@ typedef struct mop_vulkan_node {
     size_t bytes; /* of its output, aligned */
 } mop_vulkan_node;
 
+/* One node dispatched n times, for repeat(). */
+typedef struct mop_vulkan_repeat {
+    VkCommandBuffer commands;
+    uint32_t n;
+} mop_vulkan_repeat;
+
 struct mop_plan {
     mop_vk *vk;
     const mop_graph *graph;
@@ -43,10 +49,12 @@ struct mop_plan {
     VkCommandPool commands;
     VkCommandBuffer plain, profiled; /* profiled: null until the first profiled run */
     VkFence fence;
-    VkQueryPool queries;    /* of profiled runs */
-    VkQueryPool ends;       /* 2, of plain runs; null where the queue has no timestamps */
-    uint64_t plain_wall_ns; /* host time of the latest plain run; 0: none has ended */
-    uint64_t *ticks;        /* [n_nodes + 1], from the first profiled run on */
+    VkQueryPool queries;        /* of profiled runs, mop_vulkan_n_stamps() of them */
+    VkQueryPool ends;           /* 2, of plain runs; null where the queue has no timestamps */
+    uint64_t *ticks;            /* of profiled runs, from the first on */
+    mop_run_times times;        /* of the latest run; end is 0 until it has ended */
+    bool was_profiled;          /* the latest run */
+    mop_vulkan_repeat *repeats; /* [n_nodes], from the first repeat() on */
 };
 
 /* The same as the back end's open, with every option of the context. */
@@ -60,17 +68,34 @@ void mop_vulkan_plan_release(mop_plan *plan);
 /* Records the command buffer of one inference, with timestamps if profiled. */
 mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err);
 
-/* Submits and waits until it has finished or the plan's time is over. */
+/* Records n dispatches of `node` with barriers between them; of the input n copies to the device's
+ * memory, nothing where memory is shared. */
+mop_status mop_vulkan_record_repeat(mop_plan *plan, uint32_t node, uint32_t n, VkCommandBuffer *out,
+                                    mop_err *err);
+
+/* Submits and waits until it has finished or the plan's time is over. Sets submitting, submitted
+ * and finished of plan->times. */
 mop_status mop_vulkan_submit(mop_plan *plan, VkCommandBuffer commands, mop_err *err);
 
 /* What a profiled run needs, made at the first one. MOP_EUNSUPPORTED with the reason where the
  * device's timestamps are not trusted (kernels/vk/timer.h). */
 mop_status mop_vulkan_profile_prepare(mop_plan *plan, const mop_profile *profile, mop_err *err);
 
-/* Turns the timestamps of the profiled run that ended last, wall_ns by the host, into contiguous
- * layer times. MOP_EUNSUPPORTED for stamps that say more than the host saw. */
-mop_status mop_vulkan_profile_read(const mop_plan *plan, uint64_t wall_ns, mop_profile *profile,
-                                   mop_err *err);
+/* Turns the timestamps of the profiled run whose host times are in plan->times into layer times,
+ * and the device's part of plan->times. MOP_EUNSUPPORTED for stamps that say more than the host
+ * saw. */
+mop_status mop_vulkan_profile_read(mop_plan *plan, mop_profile *profile, mop_err *err);
+
+/* Stamps of a profiled run: 0 and 1 round the upload, 2 i and 2 i + 1 round node i, the last after
+ * the readback. */
+static inline uint32_t mop_vulkan_n_stamps(const mop_plan *plan)
+{
+    return 2 * plan->graph->n_nodes + 1;
+}
+
+/* The back end's repeat and times. */
+mop_status mop_vulkan_repeat_run(mop_plan *plan, mop_profile *profile, mop_err *err);
+bool mop_vulkan_times(mop_plan *plan, mop_run_times *times);
 
 /* The back end's device_time. */
 bool mop_vulkan_device_time(mop_plan *plan, uint64_t *ns);

@@ -359,5 +359,6 @@ void mop_vulkan_plan_release(mop_plan *plan)
     mop_vk_buffer_release(vk, &plan->arena);
     mop_memplan_release(&plan->memory);
     free(plan->ticks);
+    free(plan->repeats); /* their command buffers went with the pool */
     free(plan->nodes);
 }

@@ -1,8 +1,10 @@
 /* Recording and submitting. A node's dispatch is preceded by a barrier only where it reads or
  * writes memory that a dispatch since the last barrier has written, or writes memory that one has
- * read; the profiled command buffer has a barrier and a timestamp round every node instead, so that
- * times do not overlap. */
+ * read; the profiled command buffer has a barrier before and timestamps round every node instead,
+ * so that times do not overlap. */
+#include "kernels/vk/timer.h"
 #include "profiler/base/alloc.h"
+#include "profiler/base/clock.h"
 #include "profiler/engine/backend_vulkan.h"
 
 /* Nodes recorded since the last barrier. */
@@ -46,26 +48,37 @@ static void stamp(const mop_plan *plan, VkCommandBuffer c, VkQueryPool pool, uin
     plan->vk->fn.CmdWriteTimestamp(c, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool, query);
 }
 
-static void record_nodes(const mop_plan *plan, VkCommandBuffer c, bool profiled)
+static void dispatch(const mop_plan *plan, VkCommandBuffer c, const mop_vulkan_node *node)
 {
     const mop_vk_fn *fn = &plan->vk->fn;
-    const VkAccessFlags rw = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+    fn->CmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, node->pipeline);
+    fn->CmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE,
+                              plan->vk->layout[node->task.variant.source], 0, 1, &node->set, 0,
+                              NULL);
+    fn->CmdDispatch(c, node->groups[0], node->groups[1], node->groups[2]);
+}
+
+static void dispatch_barrier(const mop_plan *plan, VkCommandBuffer c)
+{
+    barrier(plan->vk, c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+            VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+}
+
+static void record_nodes(const mop_plan *plan, VkCommandBuffer c, bool profiled)
+{
     struct window w = {.first = 1, .end = 1};
     for (uint32_t i = 1; i < plan->graph->n_nodes; i++) {
-        const mop_vulkan_node *node = &plan->nodes[i];
         if (i > 1 && (profiled || needs_barrier(plan, w, i))) {
-            barrier(plan->vk, c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
-                    VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, rw);
+            dispatch_barrier(plan, c);
             w.first = i;
         }
         w.end = i + 1;
-        fn->CmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, node->pipeline);
-        fn->CmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE,
-                                  plan->vk->layout[node->task.variant.source], 0, 1, &node->set, 0,
-                                  NULL);
-        fn->CmdDispatch(c, node->groups[0], node->groups[1], node->groups[2]);
         if (profiled)
-            stamp(plan, c, plan->queries, i + 1);
+            stamp(plan, c, plan->queries, 2 * i);
+        dispatch(plan, c, &plan->nodes[i]);
+        if (profiled)
+            stamp(plan, c, plan->queries, 2 * i + 1);
     }
 }
 
@@ -116,24 +129,26 @@ static mop_status create_pool(mop_vk *vk, uint32_t n, VkQueryPool *pool, mop_err
     return r == VK_SUCCESS ? MOP_OK : mop_vk_fail(vk, r, "vkCreateQueryPool", err);
 }
 
-/* A profiled run has a stamp before and after every node; a plain one, where the queue has
- * timestamps at all, one before and one after its work. */
+/* A profiled run has mop_vulkan_n_stamps(); a plain one, where the queue has timestamps at all, one
+ * before and one after its work. */
 static mop_status create_queries(mop_plan *plan, bool profiled, mop_err *err)
 {
     if (!profiled)
         return plan->vk->timestamp_bits > 0 ? create_pool(plan->vk, 2, &plan->ends, err) : MOP_OK;
     if (plan->ticks == NULL)
-        plan->ticks = mop_calloc(plan->graph->n_nodes + 1, sizeof *plan->ticks, err);
+        plan->ticks = mop_calloc(mop_vulkan_n_stamps(plan), sizeof *plan->ticks, err);
     return plan->ticks == NULL
                ? MOP_ENOMEM
-               : create_pool(plan->vk, plan->graph->n_nodes + 1, &plan->queries, err);
+               : create_pool(plan->vk, mop_vulkan_n_stamps(plan), &plan->queries, err);
 }
 
 static void record_run(const mop_plan *plan, VkCommandBuffer c, bool profiled)
 {
     const VkQueryPool pool = profiled ? plan->queries : plan->ends;
+    const uint32_t n = profiled ? mop_vulkan_n_stamps(plan) : 2;
     if (pool != VK_NULL_HANDLE) {
-        plan->vk->fn.CmdResetQueryPool(c, pool, 0, profiled ? plan->graph->n_nodes + 1 : 2);
+        if (!mop_vk_timer_resets_on_host(plan->vk))
+            plan->vk->fn.CmdResetQueryPool(c, pool, 0, n);
         stamp(plan, c, pool, 0);
     }
     record_upload(plan, c);
@@ -141,11 +156,11 @@ static void record_run(const mop_plan *plan, VkCommandBuffer c, bool profiled)
         stamp(plan, c, pool, 1);
     record_nodes(plan, c, profiled);
     record_readback(plan, c);
-    if (!profiled && pool != VK_NULL_HANDLE)
-        stamp(plan, c, pool, 1);
+    if (pool != VK_NULL_HANDLE)
+        stamp(plan, c, pool, n - 1);
 }
 
-mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err)
+static mop_status begin(mop_plan *plan, VkCommandBuffer *out, mop_err *err)
 {
     mop_vk *vk = plan->vk;
     const VkCommandBufferAllocateInfo alloc = {
@@ -153,29 +168,68 @@ mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err)
         .commandPool = plan->commands,
         .commandBufferCount = 1,
     };
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    const VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     VkCommandBuffer c = VK_NULL_HANDLE;
-    mop_status s = create_queries(plan, profiled, err);
-    if (s != MOP_OK)
-        return s;
     VkResult r = vk->fn.AllocateCommandBuffers(vk->device, &alloc, &c);
     if (r != VK_SUCCESS)
         return mop_vk_fail(vk, r, "vkAllocateCommandBuffers", err);
-    r = vk->fn.BeginCommandBuffer(c, &begin);
-    if (r == VK_SUCCESS) {
-        record_run(plan, c, profiled);
-        r = vk->fn.EndCommandBuffer(c);
-    }
+    r = vk->fn.BeginCommandBuffer(c, &info);
     if (r != VK_SUCCESS) {
         vk->fn.FreeCommandBuffers(vk->device, plan->commands, 1, &c);
-        return mop_vk_fail(vk, r, "recording the command buffer", err);
+        return mop_vk_fail(vk, r, "vkBeginCommandBuffer", err);
     }
-    *(profiled ? &plan->profiled : &plan->plain) = c;
+    *out = c;
     return MOP_OK;
+}
+
+static mop_status end(mop_plan *plan, VkCommandBuffer c, VkCommandBuffer *out, mop_err *err)
+{
+    VkResult r = plan->vk->fn.EndCommandBuffer(c);
+    if (r != VK_SUCCESS) {
+        plan->vk->fn.FreeCommandBuffers(plan->vk->device, plan->commands, 1, &c);
+        return mop_vk_fail(plan->vk, r, "vkEndCommandBuffer", err);
+    }
+    *out = c;
+    return MOP_OK;
+}
+
+mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err)
+{
+    VkCommandBuffer c = VK_NULL_HANDLE;
+    mop_status s = create_queries(plan, profiled, err);
+    if (s == MOP_OK)
+        s = begin(plan, &c, err);
+    if (s != MOP_OK)
+        return s;
+    record_run(plan, c, profiled);
+    return end(plan, c, profiled ? &plan->profiled : &plan->plain, err);
+}
+
+mop_status mop_vulkan_record_repeat(mop_plan *plan, uint32_t node, uint32_t n, VkCommandBuffer *out,
+                                    mop_err *err)
+{
+    VkCommandBuffer c = VK_NULL_HANDLE;
+    mop_status s = begin(plan, &c, err);
+    if (s != MOP_OK)
+        return s;
+    for (uint32_t i = 0; i < n; i++) {
+        if (node == 0) {
+            if (i > 0)
+                barrier(plan->vk, c, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+                        VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
+            record_upload(plan, c);
+            continue;
+        }
+        if (i > 0)
+            dispatch_barrier(plan, c);
+        dispatch(plan, c, &plan->nodes[node]);
+    }
+    return end(plan, c, out, err);
 }
 
 mop_status mop_vulkan_submit(mop_plan *plan, VkCommandBuffer commands, mop_err *err)
 {
+    const mop_clock clock = mop_clock_real();
     mop_vk *vk = plan->vk;
     const VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                                .commandBufferCount = 1,
@@ -186,8 +240,12 @@ mop_status mop_vulkan_submit(mop_plan *plan, VkCommandBuffer commands, mop_err *
     VkResult r = vk->fn.ResetFences(vk->device, 1, &plan->fence);
     if (r != VK_SUCCESS)
         return mop_vk_fail(vk, r, "vkResetFences", err);
+    plan->times.submitting = mop_now_ns(&clock);
     r = vk->fn.QueueSubmit(vk->queue, 1, &info, plan->fence);
+    plan->times.submitted = mop_now_ns(&clock);
     if (r != VK_SUCCESS)
         return mop_vk_fail(vk, r, "vkQueueSubmit", err);
-    return mop_vulkan_wait(plan, commands == plan->plain, err);
+    mop_status s = mop_vulkan_wait(plan, commands == plan->plain, err);
+    plan->times.finished = mop_now_ns(&clock);
+    return s;
 }

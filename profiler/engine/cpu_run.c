@@ -143,8 +143,9 @@ static void run_node(const mop_plan *plan, uint32_t node, const float *in, bool 
 }
 
 /* Divides what a group took between its two layers as its threads spent it, and forgets that. */
-static void divide_group(const mop_plan *plan, const mop_cpu_group *group, uint64_t *layer_ns)
+static void divide_group(const mop_plan *plan, const mop_cpu_group *group, mop_profile *profile)
 {
+    uint64_t *layer_ns = profile->layer_ns;
     uint64_t spent[2] = {0, 0};
     for (int i = 0; i < plan->device->info.threads; i++) {
         uint64_t *own =
@@ -160,6 +161,11 @@ static void divide_group(const mop_plan *plan, const mop_cpu_group *group, uint6
         (uint64_t)((double)total * (double)spent[0] / (double)(spent[0] + spent[1]));
     layer_ns[group->producer] += part;
     layer_ns[group->consumer] -= part;
+    if (profile->begin_ns != NULL) { /* drawn one after the other, though they took turns */
+        profile->begin_ns[group->consumer] += part;
+        profile->begin_ns[group->producer] =
+            profile->begin_ns[group->consumer] - layer_ns[group->producer];
+    }
 }
 
 mop_status mop_cpu_run(mop_plan *plan, const float *in, float *out, mop_profile *profile,
@@ -185,9 +191,11 @@ mop_status mop_cpu_run(mop_plan *plan, const float *in, float *out, mop_profile 
         if (profile != NULL) {
             const uint64_t now = mop_now_ns(&plan->clock);
             profile->layer_ns[i] = now - last;
+            if (profile->begin_ns != NULL)
+                profile->begin_ns[i] = last;
             last = now;
             if (plan->steps[i].group != NULL && plan->steps[i].group->consumer == i)
-                divide_group(plan, plan->steps[i].group, profile->layer_ns);
+                divide_group(plan, plan->steps[i].group, profile);
         }
     }
     if (is_first)

@@ -1,5 +1,5 @@
 /* Whole networks on the Vulkan back end against the reference, node by node, with validation
- * silent; memory plans, staging, profile, and what open and run refuse. */
+ * silent; memory plans, staging, and what open and run refuse. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/vk/timer.h"
-#include "profiler/base/clock.h"
 #include "tests/support/onebyone.h"
 #include "tests/support/vulkan.h"
 #include "variants/passes.h"
@@ -253,106 +251,6 @@ static void two_threads_give_the_same_bits(void **state)
     vulkan_fixture_close(&two);
 }
 
-static void the_profile_is_contiguous_and_on_the_devices_clock(void **state)
-{
-    (void)state;
-    vulkan_need_device(&fixture);
-    mop_model *m = small_model();
-    mop_plan *plan = plan_of(fixture.device, m, false);
-    uint64_t *layers = calloc(m->graph->n_nodes, sizeof *layers);
-    assert_non_null(layers);
-    float *want = output_of(plan, m, 1, NULL);
-    mop_profile profile = {.layer_ns = layers, .n_layers = m->graph->n_nodes};
-    float *got = output_of(plan, m, 1, &profile);
-    expect_same(m, want, got);
-    assert_string_equal(profile.clock_name, "device");
-    assert_int_equal(profile.n_layers, m->graph->n_nodes);
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < profile.n_layers; i++)
-        sum += layers[i];
-    assert_true(sum > 0);
-    assert_int_equal(sum, profile.total_ns);
-    vulkan_expect_silence(&fixture);
-    free(want);
-    free(got);
-    free(layers);
-    vulkan->plan_free(plan);
-    mop_model_free(m);
-}
-
-static void a_plain_run_has_a_device_time_within_its_wall_time(void **state)
-{
-    (void)state;
-    vulkan_need_device(&fixture);
-    const mop_clock clock = mop_clock_real();
-    mop_vk *vk = fixture.device->vk;
-    const float period = vk->limits.timestampPeriod;
-    const uint32_t bits = vk->timestamp_bits;
-    mop_model *m = small_model();
-    mop_plan *plan = plan_of(fixture.device, m, false);
-    float *x = input_of(m, 1), *y = floats(output_shape(m));
-    uint64_t ns = 7;
-    assert_false(vulkan->device_time(plan, &ns)); /* nothing has run */
-    assert_int_equal(ns, 7);
-    const uint64_t began = mop_now_ns(&clock);
-    assert_int_equal(vulkan->run(plan, x, y, NULL, NULL), MOP_OK);
-    const uint64_t wall = mop_now_ns(&clock) - began;
-    assert_true(vulkan->device_time(plan, &ns));
-    printf("device %llu ns, wall %llu ns\n", (unsigned long long)ns, (unsigned long long)wall);
-    assert_true(ns > 0 && (double)ns <= 1.01 * (double)wall);
-    vk->limits.timestampPeriod = 1e6f; /* every tick a millisecond: more than the host saw */
-    assert_false(vulkan->device_time(plan, &ns));
-    vk->limits.timestampPeriod = period;
-    vulkan->plan_free(plan);
-    vk->timestamp_bits = 0; /* a queue without timestamps */
-    plan = plan_of(fixture.device, m, false);
-    assert_int_equal(vulkan->run(plan, x, y, NULL, NULL), MOP_OK);
-    assert_false(vulkan->device_time(plan, &ns));
-    vk->timestamp_bits = bits;
-    vulkan_expect_silence(&fixture);
-    vulkan->plan_free(plan);
-    free(x);
-    free(y);
-    mop_model_free(m);
-}
-
-static void timestamps_that_are_missing_or_lie_are_refused(void **state)
-{
-    (void)state;
-    vulkan_need_device(&fixture);
-    mop_vk *vk = fixture.device->vk;
-    const uint32_t bits = vk->timestamp_bits;
-    const float period = vk->limits.timestampPeriod;
-    mop_model *m = small_model();
-    mop_plan *plan = plan_of(fixture.device, m, false);
-    uint64_t *layers = calloc(m->graph->n_nodes, sizeof *layers);
-    float *x = input_of(m, 1), *y = floats(output_shape(m));
-    mop_profile profile = {.layer_ns = layers, .n_layers = m->graph->n_nodes};
-    mop_err err = {0};
-    assert_non_null(layers);
-    vk->timestamp_bits = 0;
-    vk->timer = (mop_vk_timer){0};
-    assert_int_equal(vulkan->run(plan, x, y, &profile, &err), MOP_EUNSUPPORTED);
-    assert_non_null(strstr(err.msg, "its queue has no timestamps"));
-    vk->timestamp_bits = bits;
-    vk->timer = (mop_vk_timer){0};
-    assert_true(mop_vk_timer_is_trusted(vk));
-    vk->limits.timestampPeriod = 1e6f; /* every tick a millisecond: more than the host saw */
-    err = (mop_err){0};
-    assert_int_equal(vulkan->run(plan, x, y, &profile, &err), MOP_EUNSUPPORTED);
-    assert_non_null(strstr(err.msg, "cannot be trusted"));
-    assert_null(profile.clock_name);
-    vk->limits.timestampPeriod = period;
-    profile.n_layers = 1;
-    err = (mop_err){0};
-    assert_int_equal(vulkan->run(plan, x, y, &profile, &err), MOP_EINVAL);
-    free(layers);
-    free(x);
-    free(y);
-    vulkan->plan_free(plan);
-    mop_model_free(m);
-}
-
 static void a_node_that_was_not_kept_cannot_be_read(void **state)
 {
     (void)state;
@@ -498,9 +396,6 @@ int main(void)
         cmocka_unit_test(two_plans_of_one_network_share_their_pipelines),
         cmocka_unit_test(staged_memory_gives_the_same_bits),
         cmocka_unit_test(two_threads_give_the_same_bits),
-        cmocka_unit_test(the_profile_is_contiguous_and_on_the_devices_clock),
-        cmocka_unit_test(a_plain_run_has_a_device_time_within_its_wall_time),
-        cmocka_unit_test(timestamps_that_are_missing_or_lie_are_refused),
         cmocka_unit_test(a_node_that_was_not_kept_cannot_be_read),
         cmocka_unit_test(a_node_beyond_the_devices_limits_is_named),
         cmocka_unit_test(a_network_beyond_texel_buffers_runs_through_storage_buffers),
