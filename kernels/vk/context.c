@@ -26,13 +26,7 @@ static mop_status find_queue(mop_vk *vk, mop_err *err)
 static mop_status create_device(mop_vk *vk, mop_err *err)
 {
     mop_vk_enabled enabled;
-    VkPhysicalDeviceProperties properties;
-    vk->fn.GetPhysicalDeviceProperties(vk->physical, &properties);
-    vk->fn.GetPhysicalDeviceMemoryProperties(vk->physical, &vk->memory);
-    vk->limits = properties.limits;
     mop_status s = mop_vk_enable(&vk->fn, vk->physical, &vk->caps, &enabled, err);
-    if (s == MOP_OK)
-        s = find_queue(vk, err);
     if (s != MOP_OK)
         return s;
     const float priority = 1;
@@ -74,22 +68,32 @@ static void name_switches(mop_vk *vk, bool could_share)
         (void)snprintf(vk->info.driver + n, sizeof vk->info.driver - n, ", %s", text); /* fits */
 }
 
-mop_status mop_vk_connect(mop_vk *vk, const mop_vk_options *options, mop_err *err)
+mop_status mop_vk_find(mop_vk *vk, const mop_vk_options *options, mop_err *err)
 {
+    VkPhysicalDeviceProperties properties;
     mop_status s = mop_vk_select(vk, options->selector, err);
     if (s == MOP_OK)
         s = mop_vk_probe(&vk->fn, vk->physical, &vk->switches, &vk->caps, err);
-    if (s == MOP_OK)
-        s = create_device(vk, err);
     if (s != MOP_OK)
         return s;
+    vk->fn.GetPhysicalDeviceProperties(vk->physical, &properties);
+    vk->fn.GetPhysicalDeviceMemoryProperties(vk->physical, &vk->memory);
+    vk->limits = properties.limits;
     const bool could_share = vk->info.type == VK_PHYSICAL_DEVICE_TYPE_CPU ||
                              vk->info.type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     vk->is_shared = could_share && !vk->switches.staging;
     vk->spins = vk->info.type != VK_PHYSICAL_DEVICE_TYPE_CPU;
     vk->threads = options->threads;
     name_switches(vk, could_share);
-    return mop_vk_pipelines_init(vk, options->pipeline_cache, err);
+    return find_queue(vk, err);
+}
+
+mop_status mop_vk_connect(mop_vk *vk, const mop_vk_options *options, mop_err *err)
+{
+    mop_status s = mop_vk_find(vk, options, err);
+    if (s == MOP_OK)
+        s = create_device(vk, err);
+    return s == MOP_OK ? mop_vk_pipelines_init(vk, options->pipeline_cache, err) : s;
 }
 
 mop_status mop_vk_open(const mop_vk_options *options, mop_vk **out, mop_err *err)

@@ -11,8 +11,12 @@
 mop_status mop_vk_instance_open(mop_vk *vk, const mop_vk_options *options, mop_err *err);
 void mop_vk_instance_close(mop_vk *vk);
 
-/* The second half: device, queue, memory and pipelines of an open instance, into vk, which is left
- * for mop_vk_close() also on failure. */
+/* Chooses the physical device of an open instance and sets all of vk that can be known before a
+ * device is made: info, capabilities, limits, memory, queue family. */
+mop_status mop_vk_find(mop_vk *vk, const mop_vk_options *options, mop_err *err);
+
+/* The rest of opening: mop_vk_find, device, queue, memory and pipelines of an open instance, into
+ * vk, which is left for mop_vk_close() also on failure. */
 mop_status mop_vk_connect(mop_vk *vk, const mop_vk_options *options, mop_err *err);
 
 /* Allocates and fills *list with the *n physical devices; free() it. MOP_ENODEV if there is none.

@@ -32,6 +32,11 @@ typedef struct mop_device_info {
     bool is_software; /* a CPU pretending to be a GPU: never drawn as a GPU */
 } mop_device_info;
 
+/* Takes one thing known of a device: what it is, its value, and what that means or its unit, "" if
+ * that goes without saying. */
+typedef mop_status mop_fact_fn(void *ctx, const char *item, const char *value, const char *about,
+                               mop_err *err);
+
 /* Start offsets are multiples of MOP_ALIGN below this: one small page. */
 #define MOP_PLAN_OFFSETS 4096
 
@@ -115,6 +120,11 @@ typedef struct mop_backend {
 
     /* Fills info[0..cap) with the devices of this machine and returns how many there are. */
     mop_status (*list)(mop_device_info *info, size_t cap, size_t *n, mop_err *err);
+
+    /* Tells what mop_device_info has no field for of the device that is chosen: limits, optional
+     * features, which ways kernels would take. Nothing is opened for work. */
+    mop_status (*facts)(const mop_device_choice *choice, mop_fact_fn *tell, void *ctx,
+                        mop_err *err);
 
     bool (*supports)(const mop_device *device, const mop_op_inst *inst);
 

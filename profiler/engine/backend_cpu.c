@@ -144,6 +144,7 @@ const mop_backend mop_backend_cpu = {
     .close = cpu_close,
     .info = cpu_info,
     .list = cpu_list,
+    .facts = mop_cpu_facts,
     .supports = cpu_supports,
     .plan = mop_cpu_plan_create,
     .plan_free = mop_cpu_plan_free,

@@ -8,6 +8,7 @@
 #include "profiler/base/alloc.h"
 #include "profiler/base/clock.h"
 #include "profiler/engine/backend_vulkan.h"
+#include "profiler/engine/vulkan_facts.h"
 
 mop_status mop_vulkan_open(const mop_vk_options *options, mop_device **out, mop_err *err)
 {
@@ -240,6 +241,7 @@ const mop_backend mop_backend_vulkan = {
     .close = vulkan_close,
     .info = vulkan_info,
     .list = vulkan_list,
+    .facts = mop_vulkan_facts,
     .supports = vulkan_supports,
     .plan = vulkan_plan,
     .plan_free = vulkan_plan_free,

@@ -199,3 +199,36 @@ void mop_cpu_describe(mop_device_info *info, unsigned isa_mask, int threads)
     (void)snprintf(info->uuid, sizeof info->uuid, "%016" PRIx64 "%016" PRIx64, hash,
                    mop_hash_u64(hash, 1));
 }
+
+mop_status mop_cpu_facts(const mop_device_choice *choice, mop_fact_fn *tell, void *ctx,
+                         mop_err *err)
+{
+    uint64_t bytes[MOP_CPU_CACHES];
+    const unsigned usable = mop_isa_detect();
+    char item[24], value[64];
+    cpu_set_t set;
+    size_t n = 0;
+    mop_status status;
+    (void)choice; /* there is one */
+    (void)snprintf(value, sizeof value, "%d", mop_cpu_processors());
+    status = tell(ctx, "processors", value, "that this process may run on", err);
+    (void)snprintf(value, sizeof value, "%d",
+                   sched_getaffinity(0, sizeof set, &set) == 0 ? mop_cpu_cores("", &set) : 0);
+    if (status == MOP_OK)
+        status = tell(ctx, "cores", value, "physical ones among them", err);
+    mop_cpu_caches(bytes);
+    for (int level = 0; level < MOP_CPU_CACHES && status == MOP_OK; level++) {
+        (void)snprintf(item, sizeof item, "cache of level %d", level + 1);
+        (void)snprintf(value, sizeof value, "%" PRIu64, bytes[level]);
+        if (bytes[level] != 0)
+            status = tell(ctx, item, value, "bytes for data", err);
+    }
+    *value = '\0';
+    for (int isa = 0; isa < MOP_ISA_COUNT; isa++)
+        if ((usable >> isa & 1) != 0)
+            n += (size_t)snprintf(value + n, sizeof value - n, "%s%s", n > 0 ? ", " : "",
+                                  mop_isa_name((mop_isa)isa)); /* they all fit */
+    return status == MOP_OK ? tell(ctx, "instruction sets", value,
+                                   "that kernels are compiled for and may use", err)
+                            : status;
+}

@@ -38,4 +38,8 @@ void mop_cpu_caches(uint64_t bytes[MOP_CPU_CACHES]);
  * on every machine of one make. */
 void mop_cpu_describe(mop_device_info *info, unsigned isa_mask, int threads);
 
+/* mop_backend's facts: processors, cores, instruction sets, caches. */
+mop_status mop_cpu_facts(const mop_device_choice *choice, mop_fact_fn *tell, void *ctx,
+                         mop_err *err);
+
 #endif
