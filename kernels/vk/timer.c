@@ -164,7 +164,10 @@ static mop_status prepare(struct spin *s, mop_err *err)
 
 static void release(struct spin *s)
 {
-    mop_vk *vk = s->vk; /* null handles are fine */
+    mop_vk *vk = s->vk;
+    if (vk->is_lost)                             /* what was given up may still be at work */
+        (void)vk->fn.DeviceWaitIdle(vk->device); /* a lost device has nothing left to report */
+    /* null handles are fine */
     vk->fn.DestroyQueryPool(vk->device, s->queries, NULL);
     vk->fn.DestroyFence(vk->device, s->fence, NULL);
     vk->fn.DestroyCommandPool(vk->device, s->commands, NULL);
@@ -189,8 +192,10 @@ static mop_status run(struct spin *s, uint32_t rounds, double *wall, mop_err *er
     const uint64_t began = mop_now_ns(&clock);
     if (r == VK_SUCCESS)
         r = vk->fn.QueueSubmit(vk->queue, 1, &info, s->fence);
-    if (r == VK_SUCCESS)
+    if (r == VK_SUCCESS) {
         r = vk->fn.WaitForFences(vk->device, 1, &s->fence, VK_TRUE, LATE_NS);
+        vk->is_lost = vk->is_lost || r != VK_SUCCESS; /* nobody knows when it ends */
+    }
     *wall = (double)(mop_now_ns(&clock) - began);
     if (r != VK_SUCCESS)
         return mop_vk_fail(vk, r, "running the spin kernel", err);

@@ -13,44 +13,8 @@
 #include <unistd.h>
 
 #include "onnx/export.h"
-#include "profiler/base/alloc.h"
 #include "tests/support/folder.h"
-
-static size_t calls, failing; /* the failing-th call fails; 0: none does */
-
-static bool may_go_on(mop_err *err)
-{
-    calls++;
-    if (calls == failing)
-        (void)mop_fail(err, MOP_ENOMEM, "out of memory, as the test wants");
-    return calls != failing;
-}
-
-void *mop_calloc(size_t n, size_t size, mop_err *err)
-{
-    return may_go_on(err) ? calloc(n > 0 ? n : 1, size) : NULL;
-}
-
-void *mop_realloc(void *p, size_t n, size_t size, mop_err *err)
-{
-    return may_go_on(err) ? realloc(p, n * size) : NULL;
-}
-
-void *mop_alloc_aligned(size_t bytes, mop_err *err)
-{
-    return may_go_on(err) ? aligned_alloc(MOP_ALIGN, (bytes / MOP_ALIGN + 1) * MOP_ALIGN) : NULL;
-}
-
-void mop_free_pages(void *p, size_t bytes)
-{
-    (void)bytes; /* only the heap would know better */
-    free(p);
-}
-
-char *mop_strdup(const char *s, mop_err *err)
-{
-    return may_go_on(err) ? strdup(s) : NULL;
-}
+#include "tests/support/own_alloc.h"
 
 static uint32_t add(mop_graph_builder *b, mop_op op, mop_params p, uint32_t x, uint32_t y)
 {
@@ -90,15 +54,15 @@ static void an_export_without_memory_fails_and_leaves_nothing(void **state)
     (void)state;
     assert_true(mop_folder_make(folder));
     (void)snprintf(path, sizeof path, "%s/m.onnx", folder);
-    for (failing = 1; status == MOP_ENOMEM; failing++) {
+    for (own_alloc_fails = 1; status == MOP_ENOMEM; own_alloc_fails++) {
         mop_err err = {0};
-        calls = 0;
+        own_alloc_calls = 0;
         status = mop_onnx_export(m, &desc, path, &err);
         assert_int_equal(status, err.code);
         assert_int_equal(access(path, F_OK) == 0, status == MOP_OK);
     }
     assert_int_equal(status, MOP_OK);
-    assert_true(failing > 100); /* so many were reached */
+    assert_true(own_alloc_fails > 100); /* so many were reached */
     mop_model_free(m);
     assert_true(mop_folder_remove(folder));
 }
