@@ -45,16 +45,16 @@ typedef struct job {
 static size_t differences(const job *j, const mop_compare_row *a, const mop_compare_row *b,
                           char *words, size_t size)
 {
-    bool has_fuse = j->a.side->fuse == NULL, has_winograd = j->a.side->winograd == NULL;
+    const mop_compare_side *asked = j->a.side;
     const char *const texts[][3] = {
         {"back end", a->backend, b->backend},
         {"device", a->device, b->device},
         {"device uuid", a->uuid, b->uuid},
         {"instruction set", a->isa, b->isa},
-        {"dtype", a->dtype, b->dtype},
+        {"dtype", asked->dtype ? "" : a->dtype, asked->dtype ? "" : b->dtype},
         {"cache mode", a->cache, b->cache},
-        {"fusions", has_fuse ? a->fuse : "", has_fuse ? b->fuse : ""},
-        {"Winograd", has_winograd ? a->winograd : "", has_winograd ? b->winograd : ""}};
+        {"fusions", asked->fuse ? "" : a->fuse, asked->fuse ? "" : b->fuse},
+        {"Winograd", asked->winograd ? "" : a->winograd, asked->winograd ? "" : b->winograd}};
     size_t n = 0, len = 0;
     words[0] = '\0';
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -275,20 +275,20 @@ static void both_of(const char *b, const char *a, char *out, size_t size)
 
 static mop_status put_pair(const job *j, const pair *p, mop_cell *c, mop_err *err)
 {
-    const mop_compare_row *r = p->b != NULL ? p->b : p->a;
-    char name[224], grades[16], passes[48], fuse[64], winograd[32];
-    const double floor = mop_compare_floor(&j->limits);
+    const mop_compare_row *r = p->b != NULL ? p->b : p->a, *l = p->a != NULL ? p->a : p->b;
+    char name[224], grades[16], passes[48], fuse[64], winograd[32], dtype[32];
     const double reals[] = {p->ratio.est,
                             p->ratio.lo,
                             p->ratio.hi,
                             p->a != NULL ? p->a->median_ns / 1e6 : (double)NAN,
                             p->b != NULL ? p->b->median_ns / 1e6 : (double)NAN,
-                            100 * floor,
+                            100 * mop_compare_floor(&j->limits),
                             p->relative};
     static const int decimals[] = {4, 4, 4, 4, 4, 2, 4};
-    both_of(r->variant, p->a != NULL ? p->a->variant : r->variant, name, sizeof name);
-    both_of(r->fuse, p->a != NULL ? p->a->fuse : r->fuse, fuse, sizeof fuse);
-    both_of(r->winograd, p->a != NULL ? p->a->winograd : r->winograd, winograd, sizeof winograd);
+    both_of(r->variant, l->variant, name, sizeof name);
+    both_of(r->fuse, l->fuse, fuse, sizeof fuse);
+    both_of(r->winograd, l->winograd, winograd, sizeof winograd);
+    both_of(r->dtype, l->dtype, dtype, sizeof dtype);
     (void)snprintf(grades, sizeof grades, "%s/%s", p->a != NULL ? p->a->grade : "",
                    p->b != NULL ? p->b->grade : ""); /* both fit */
     (void)snprintf(passes, sizeof passes, "%zu/%zu", p->n_a, p->n_b);
@@ -297,7 +297,7 @@ static mop_status put_pair(const job *j, const pair *p, mop_cell *c, mop_err *er
     for (size_t i = 0; i < sizeof reals / sizeof reals[0] && status == MOP_OK; i++)
         status = mop_cell_set_real(c++, reals[i], decimals[i], err);
     const char *const middle[] = {passes, grades, r->backend};
-    const char *const tail[] = {r->cache, fuse, winograd, r->dtype, r->isa, r->device, p->why};
+    const char *const tail[] = {r->cache, fuse, winograd, dtype, r->isa, r->device, p->why};
     if (status == MOP_OK)
         status = put_texts(&c, middle, 3, err);
     if (status == MOP_OK)
@@ -421,12 +421,17 @@ static bool is_one_sweep(const job *j)
     return *a != '\0' && strcmp(a, b) == 0;
 }
 
+static bool is_other(const char *a, const char *b)
+{
+    return a != NULL && strcmp(a, b) != 0;
+}
+
 static mop_status check_sides(job *j, mop_err *err)
 {
     const mop_compare_side *l = j->a.side, *r = j->b.side;
     const char *a = l->variant, *b = r->variant;
-    bool varies = (l->fuse != NULL && strcmp(l->fuse, r->fuse) != 0) ||
-                  (l->winograd != NULL && strcmp(l->winograd, r->winograd) != 0);
+    bool varies = is_other(l->fuse, r->fuse) || is_other(l->winograd, r->winograd) ||
+                  is_other(l->dtype, r->dtype);
     j->is_within = (a != NULL && b != NULL) || (varies && is_one_sweep(j));
     if ((a == NULL) != (b == NULL))
         return mop_fail(err, MOP_EINVAL, "a variant is compared to a variant of the same sweep");

@@ -62,9 +62,10 @@ typedef struct mop_compare_side {
     mop_db *db;
     int64_t sweep;
     const char *variant; /* canonical; NULL: all. Both sides have one, of the same sweep, or none */
-    const char *fuse, *winograd; /* only rows of that setting, which is then not matched with the
-                                    other side's; NULL: all. Both sides name one, or none does */
-    const char *name;            /* for sentences: "sweep 3 of moprof.db" */
+    const char *fuse, *winograd, *dtype; /* only rows of that setting, which is then not matched
+                                            with the other side's; NULL: all. Both sides name one,
+                                            or none does */
+    const char *name;                    /* for sentences: "sweep 3 of moprof.db" */
 } mop_compare_side;
 
 /* Which rows to compare; n == 0 or NULL: all. Borrowed. */

@@ -76,17 +76,19 @@ mop_status mop_compare_newest_with(const mop_compare_side *a, const mop_compare_
         "SELECT 1 FROM measurement AS x JOIN model AS mx ON mx.id = x.model_id "
         "JOIN stat AS sx ON sx.measurement_id = x.id "
         "JOIN measurement AS y ON y.sweep_id = x.sweep_id AND y.device_id = x.device_id "
-        "AND y.dtype = x.dtype AND y.cache = x.cache AND y.threads = x.threads "
+        "AND y.cache = x.cache AND y.threads = x.threads "
         "AND y.batch = x.batch AND y.alias = '' "
         "AND CASE ?3 WHEN '' THEN y.fuse = x.fuse ELSE x.fuse = ?3 AND y.fuse = ?4 END "
         "AND CASE ?5 WHEN '' THEN y.winograd = x.winograd "
         "ELSE x.winograd = ?5 AND y.winograd = ?6 END "
+        "AND CASE ?7 WHEN '' THEN y.dtype = x.dtype ELSE x.dtype = ?7 AND y.dtype = ?8 END "
         "JOIN model AS my ON my.id = y.model_id JOIN stat AS sy ON sy.measurement_id = y.id "
         "WHERE x.sweep_id = w.id AND x.alias = '' AND mx.variant = ?1 AND my.variant = ?2) "
         "ORDER BY w.started_utc DESC, w.id DESC LIMIT 1";
     mop_db *db = a->db;
-    const char *const params[] = {a->variant,      b->variant,          or_any(a->fuse),
-                                  or_any(b->fuse), or_any(a->winograd), or_any(b->winograd)};
+    const char *const params[] = {a->variant,       b->variant,          or_any(a->fuse),
+                                  or_any(b->fuse),  or_any(a->winograd), or_any(b->winograd),
+                                  or_any(a->dtype), or_any(b->dtype)};
     mop_table t = {0};
     mop_status status = check_schema(db, err);
     if (status == MOP_OK)
@@ -94,13 +96,15 @@ mop_status mop_compare_newest_with(const mop_compare_side *a, const mop_compare_
     if (status == MOP_OK)
         status = check_known(db, b->variant, err);
     if (status == MOP_OK)
-        status = mop_db_query(db, sql, params, 6, &t, err);
+        status = mop_db_query(db, sql, params, 8, &t, err);
     if (status == MOP_OK && t.n_rows == 0)
-        status = mop_fail(err, MOP_EINVAL,
-                          "no sweep of %.80s holds both %.60s and %.60s in %s; variants are "
-                          "compared within a sweep",
-                          mop_db_path(db), a->variant, b->variant,
-                          a->fuse != NULL || a->winograd != NULL ? "such settings" : "one setting");
+        status =
+            mop_fail(err, MOP_EINVAL,
+                     "no sweep of %.80s holds both %.60s and %.60s in %s; variants are "
+                     "compared within a sweep",
+                     mop_db_path(db), a->variant, b->variant,
+                     a->fuse != NULL || a->winograd != NULL || a->dtype != NULL ? "such settings"
+                                                                                : "one setting");
     if (status == MOP_OK)
         *sweep = t.cells[0].i;
     mop_table_release(&t);

@@ -52,6 +52,7 @@ static bool passes_filter(const mop_compare_row *r, const mop_compare_side *side
            (f->cache == NULL || strcmp(f->cache, r->cache) == 0) &&
            (side->fuse == NULL || strcmp(side->fuse, r->fuse) == 0) &&
            (side->winograd == NULL || strcmp(side->winograd, r->winograd) == 0) &&
+           (side->dtype == NULL || strcmp(side->dtype, r->dtype) == 0) &&
            (side->variant == NULL || strcmp(side->variant, r->variant) == 0);
 }
 

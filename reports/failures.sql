@@ -1,5 +1,5 @@
 SELECT
-    backend AS "back end", device, variant, threads, batch, state, reason,
+    backend AS "back end", device, variant, threads, batch, dtype, state, reason,
     error, error_bound AS "bound", started_utc AS "sweep"
 FROM failure
 ORDER BY backend, device, variant, threads, batch, started_utc DESC

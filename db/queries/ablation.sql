@@ -26,7 +26,7 @@ SELECT
     v.macs - b.macs AS extra_macs,
     v.ops - b.ops AS extra_ops,
     v.grade, b.grade AS base_grade,
-    v.cache, v.fuse, v.winograd
+    v.cache, v.fuse, v.winograd, v.dtype
 FROM pair AS p
 JOIN plain AS v ON v.variant = p.variant
 JOIN plain AS b ON b.variant = p.base
@@ -34,4 +34,4 @@ JOIN plain AS b ON b.variant = p.base
     AND b.threads = v.threads AND b.batch = v.batch AND b.cache = v.cache
     AND b.fuse = v.fuse AND b.winograd = v.winograd
 WHERE p.variant GLOB coalesce(nullif(?1, ''), '*') AND v.backend = coalesce(nullif(?2, ''), v.backend)
-ORDER BY v.backend, v.device, v.threads, v.batch, v.cache, v.fuse, v.winograd, p.base, ratio, p.variant;
+ORDER BY v.backend, v.device, v.threads, v.batch, v.cache, v.fuse, v.winograd, v.dtype, p.base, ratio, p.variant;

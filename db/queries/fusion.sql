@@ -68,7 +68,7 @@ SELECT
     round(p.without_ns / 1e6, 4) AS without_ms,
     round(p.median_ns / 1e6, 4) AS with_ms,
     round(w.ratio, 4) AS ratio, round(w.ratio_low, 4) AS ratio_low, round(w.ratio_high, 4) AS ratio_high,
-    w.n AS passes, p.fuse, p.winograd, p.grade, p.sweep
+    w.n AS passes, p.fuse, p.winograd, p.grade, p.sweep, p.dtype
 FROM pair AS p
 LEFT JOIN worth AS w ON w.measurement = p.measurement AND w.without = p.without
-ORDER BY p.backend, p.device, p.isa, p.threads, p.batch, p.cache, p.variant, p.change = 'winograd', p.fuse, p.winograd;
+ORDER BY p.backend, p.device, p.isa, p.threads, p.batch, p.cache, p.dtype, p.variant, p.change = 'winograd', p.fuse, p.winograd;

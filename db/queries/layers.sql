@@ -4,7 +4,7 @@
 -- has too few clean samples
 WITH
 chosen AS (
-    SELECT r.measurement, r.variant, r.backend, r.device, r.threads, r.cache, r.fuse, r.winograd, x.model_id, r.grade,
+    SELECT r.measurement, r.variant, r.backend, r.device, r.threads, r.cache, r.fuse, r.winograd, r.dtype, x.model_id, r.grade,
         r.layer_overhead <= 0.01 AND abs(r.layer_residual) <= 0.03 AS is_reliable
     FROM result AS r
     JOIN measurement AS x ON x.id = r.measurement
@@ -33,7 +33,7 @@ SELECT
     round(100 * t.ns / sum(t.ns) OVER (PARTITION BY c.measurement), 2) AS share_percent,
     l.macs,
     round(2.0 * l.macs / t.ns, 2) AS gflop_s,
-    l.params, l.bytes, c.grade, c.is_reliable, c.cache, c.fuse, c.winograd
+    l.params, l.bytes, c.grade, c.is_reliable, c.cache, c.fuse, c.winograd, c.dtype
 FROM chosen AS c
 JOIN layer AS l ON l.model_id = c.model_id
 LEFT JOIN typical AS t ON t.measurement_id = c.measurement AND t.idx = l.idx

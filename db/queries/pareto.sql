@@ -20,7 +20,7 @@ beside AS (
 SELECT
     variant, backend, device, threads, batch,
     round(median_ns / 1e6, 4) AS median_ms, top1_percent, grade, params, macs, source,
-    cache, fuse, winograd
+    cache, fuse, winograd, dtype
 FROM beside
 WHERE top1_percent = best_of_equal AND (best_of_faster IS NULL OR top1_percent > best_of_faster)
 ORDER BY backend, device, isa, dtype, threads, batch, cache, fuse, winograd, median_ns;

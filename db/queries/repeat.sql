@@ -27,7 +27,7 @@ rows AS MATERIALIZED (
 ),
 pairs AS (
     SELECT
-        x.variant, x.backend, x.threads, x.batch, x.cache, x.fuse, x.winograd,
+        x.variant, x.backend, x.threads, x.batch, x.cache, x.fuse, x.winograd, x.dtype,
         CASE WHEN x.grade > y.grade THEN x.grade ELSE y.grade END AS grade,
         x.n_clean || '/' || x.n || ' ' || y.n_clean || '/' || y.n AS clean,
         x.floor_ratio AS floor_a, y.floor_ratio AS floor_b, x.ratio AS ratio_a, y.ratio AS ratio_b,
@@ -49,6 +49,6 @@ SELECT
     round(ratio_change_percent, 2) AS ratio_change_percent,
     round(median_change_percent, 2) AS median_change_percent,
     CASE grade WHEN 'A' THEN 2 WHEN 'B' THEN 5 END AS aim_percent,
-    cache, fuse, winograd
+    cache, fuse, winograd, dtype
 FROM pairs
-ORDER BY backend, threads, batch, cache, fuse, winograd, variant
+ORDER BY backend, threads, batch, cache, fuse, winograd, dtype, variant

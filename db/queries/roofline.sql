@@ -36,7 +36,7 @@ SELECT
     round(achieved / min(peak, flop_byte * bandwidth), 4) AS fraction,
     CASE WHEN flop_byte * bandwidth < peak THEN 'memory' ELSE 'compute' END AS bound,
     round(peak / 1e9, 2) AS peak_gflop_s, round(bandwidth / 1e9, 2) AS memory_gbyte_s,
-    grade, calibrated_utc, fuse, winograd
+    grade, calibrated_utc, fuse, winograd, dtype
 FROM roof
 WHERE variant GLOB coalesce(nullif(?1, ''), '*') AND (grade IS NOT 'X' OR upper(?2) = 'X')
-ORDER BY backend, device, isa, threads, batch, cache, fuse, winograd, fraction DESC, variant;
+ORDER BY backend, device, isa, threads, batch, cache, fuse, winograd, dtype, fraction DESC, variant;

@@ -9,7 +9,7 @@ SELECT
     round(median_all_ns / 1e6, 3) AS all_median_ms,
     round(2.0 * macs / median_ns, 1) AS gflop_s,
     round(100 * fraction_of_peak, 1) AS peak_percent,
-    grade, round(ratio, 3) AS ratio, cache, fuse, winograd
+    grade, round(ratio, 3) AS ratio, cache, fuse, winograd, dtype
 FROM result_all
 WHERE sweep = coalesce(CAST(?1 AS INTEGER), (SELECT max(id) FROM sweep WHERE kind = 'sweep'))
-ORDER BY backend, threads, batch, cache, fuse, winograd, family, variant;
+ORDER BY backend, threads, batch, cache, fuse, winograd, dtype, family, variant;

@@ -11,7 +11,7 @@
 #include "profiler/engine/backend.h"
 
 /* Room for mop_cli_switches_name. */
-#define MOP_CLI_SWITCHES 64
+#define MOP_CLI_SWITCHES 80
 
 /* The documented exit codes. */
 enum mop_exit {
@@ -64,10 +64,11 @@ mop_status mop_cli_int_list(const char *option, const char *text, long lo, long 
 /* "avx2" -> the mask of that level and all below; "" or NULL -> all. */
 mop_status mop_cli_isa_mask(const char *text, unsigned *mask, mop_err *err);
 
-/* --fuse and --winograd of one run into desc; NULL: all, auto. MOP_EINVAL with the nearest name. */
-mop_status mop_cli_switches(const char *fuse, const char *winograd, mop_plan_desc *desc,
-                            mop_err *err);
-/* How desc is not the default: " [fuse=none, winograd=off]"; "" if it is. */
+/* --fuse, --winograd and --dtype of one run into desc; NULL: all, auto, fp32. MOP_EINVAL with the
+ * nearest name. */
+mop_status mop_cli_switches(const char *fuse, const char *winograd, const char *dtype,
+                            mop_plan_desc *desc, mop_err *err);
+/* How desc is not the default: " [fuse=none, winograd=off, dtype=fp16]"; "" if it is. */
 const char *mop_cli_switches_name(const mop_plan_desc *desc, char out[MOP_CLI_SWITCHES]);
 
 /* Room for mop_cli_vulkan. */
@@ -81,6 +82,7 @@ mop_status mop_cli_vulkan(const char *text, char out[MOP_CLI_VULKAN], mop_err *e
 #define MOP_CLI_VULKAN_HELP   "no-FEATURE (docs/gpu.md), staging, flush, subgroup=N"
 #define MOP_CLI_FUSE_HELP     "none, all (default), or some of bn, act, add, se, dwpw joined by +"
 #define MOP_CLI_WINOGRAD_HELP "CPU: auto (default), or off: every convolution as a direct sum"
+#define MOP_CLI_DTYPE_HELP    "fp32 (default), fp16s: fp16 storage, fp16, int8; where a device can"
 
 /* The back ends named in text, each once, or all where text is NULL. MOP_EINVAL for an unknown one.
  */

@@ -12,8 +12,8 @@
 
 /* The options as typed. */
 struct typed {
-    char *db, *fail_on, *margin, *backends, *threads, *batch, *cache, *fuse, *winograd, *format,
-        *output;
+    char *db, *fail_on, *margin, *backends, *threads, *batch, *cache, *fuse, *winograd, *dtype,
+        *format, *output;
 };
 
 /* One side, opened. */
@@ -23,7 +23,7 @@ struct side {
     mop_db *db; /* its own; NULL where it reads the common one */
     char spec[MOP_SPEC_MAX];
     char name[256];
-    char fuse[MOP_FUSE_TEXT], winograd[8];
+    char fuse[MOP_FUSE_TEXT], winograd[8], dtype[MOP_DTYPE_TEXT];
 };
 
 static bool ends_in(const char *text, const char *end)
@@ -182,26 +182,32 @@ static mop_status split_pair(const char *option, const char *text, mop_strlist *
 /* Which rows of each side are meant. */
 static mop_status take_settings(const struct typed *t, struct side *const sides[2], mop_err *err)
 {
-    mop_strlist fuse = {0}, winograd = {0};
+    mop_strlist fuse = {0}, winograd = {0}, dtype = {0};
     mop_status status = t->fuse != NULL ? split_pair("fuse", t->fuse, &fuse, err) : MOP_OK;
     if (status == MOP_OK && t->winograd != NULL)
         status = split_pair("winograd", t->winograd, &winograd, err);
+    if (status == MOP_OK && t->dtype != NULL)
+        status = split_pair("dtype", t->dtype, &dtype, err);
     for (size_t i = 0; i < 2 && status == MOP_OK; i++) {
         struct side *s = sides[i];
         mop_plan_desc desc;
         status = mop_cli_switches(t->fuse != NULL ? fuse.items[i] : NULL,
-                                  t->winograd != NULL ? winograd.items[i] : NULL, &desc, err);
+                                  t->winograd != NULL ? winograd.items[i] : NULL,
+                                  t->dtype != NULL ? dtype.items[i] : NULL, &desc, err);
         if (status != MOP_OK)
             break;
         char room[MOP_FUSE_TEXT];
         (void)snprintf(s->fuse, sizeof s->fuse, "%s", mop_fuse_name(desc.fuse, room)); /* fits */
         (void)snprintf(s->winograd, sizeof s->winograd, "%s",
-                       mop_winograd_name(desc.no_winograd)); /* likewise */
+                       mop_winograd_name(desc.no_winograd));                         /* likewise */
+        (void)snprintf(s->dtype, sizeof s->dtype, "%s", mop_dtype_name(desc.dtype)); /* likewise */
+        s->what.dtype = t->dtype != NULL ? s->dtype : NULL;
         s->what.fuse = t->fuse != NULL ? s->fuse : NULL;
         s->what.winograd = t->winograd != NULL ? s->winograd : NULL;
     }
     mop_strlist_release(&fuse);
     mop_strlist_release(&winograd);
+    mop_strlist_release(&dtype);
     return status;
 }
 
@@ -256,6 +262,7 @@ int mop_cmd_compare(int argc, const char **argv)
          "only these fusions; two: those of A and those of B", "LIST"},
         {"winograd", '\0', POPT_ARG_STRING, &t.winograd, 0, "likewise auto, off, or one of each",
          "LIST"},
+        {"dtype", '\0', POPT_ARG_STRING, &t.dtype, 0, "likewise fp32, fp16s, fp16, int8", "LIST"},
         {"format", 'f', POPT_ARG_STRING, &t.format, 0, "table, csv, json or md", "FORMAT"},
         {"output", 'o', POPT_ARG_STRING, &t.output, 0, "write to FILE instead of stdout", "FILE"},
         POPT_TABLEEND};
@@ -272,7 +279,8 @@ int mop_cmd_compare(int argc, const char **argv)
             "  moprof compare mobileone-s0 mobilenetv2-1.0\n"
             "  moprof compare 3 4 --margin 0.02\n"
             "  moprof compare mobileone-s0 mobileone-s0 --fuse none,all\n"
-            "  moprof compare 3 3 --winograd off,auto\n\n"
+            "  moprof compare 3 3 --winograd off,auto\n"
+            "  moprof compare 3 3 --dtype fp32,fp16s\n\n"
             "In continuous integration: keep a baseline once, compare every later sweep to it.\n\n"
             "  moprof export -o base.csv\n"
             "  moprof compare base.csv moprof.db --fail-on slower,missing\n\n"
@@ -287,7 +295,7 @@ int mop_cmd_compare(int argc, const char **argv)
         code = compare(&t, &args);
     mop_strlist_release(&args);
     char *texts[] = {t.db,    t.fail_on, t.margin,   t.backends, t.threads, t.batch,
-                     t.cache, t.fuse,    t.winograd, t.format,   t.output};
+                     t.cache, t.fuse,    t.winograd, t.dtype,    t.format,  t.output};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     return code;

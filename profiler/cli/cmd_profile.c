@@ -144,7 +144,8 @@ static void say_roof(const mop_graph_counts *n, double ns, const mop_roofline *r
 }
 
 struct typed {
-    char *db, *backend, *threads, *device, *isa, *fuse, *winograd, *runs, *seed, *format, *output;
+    char *db, *backend, *threads, *device, *isa, *fuse, *winograd, *dtype, *runs, *seed, *format,
+        *output;
     char *vulkan;
 };
 
@@ -309,7 +310,7 @@ static mop_status understand(const struct typed *o, struct manner *how, mop_err 
     if (status == MOP_OK)
         status = mop_cli_isa_mask(o->isa, &how->choice.isa_mask, err);
     if (status == MOP_OK)
-        status = mop_cli_switches(o->fuse, o->winograd, &how->desc, err);
+        status = mop_cli_switches(o->fuse, o->winograd, o->dtype, &how->desc, err);
     how->choice.threads = (int)how->threads;
     return status;
 }
@@ -328,6 +329,8 @@ static mop_status profile(const struct typed *o, const char *text, mop_err *err)
     if (status == MOP_OK)
         status = mop_cli_open(o->backend != NULL ? o->backend : "cpu", &how.choice, &backend,
                               &device, err);
+    if (status == MOP_OK)
+        status = mop_backend_runs(backend, device, how.desc.dtype, err);
     if (status == MOP_OK)
         status = mop_spec_parse(one, &spec, err);
     if (status == MOP_OK)
@@ -351,6 +354,7 @@ int mop_cmd_profile(int argc, const char **argv)
         {"vulkan", '\0', POPT_ARG_STRING, &o.vulkan, 0, MOP_CLI_VULKAN_HELP, "LIST"},
         {"fuse", '\0', POPT_ARG_STRING, &o.fuse, 0, MOP_CLI_FUSE_HELP, "SET"},
         {"winograd", '\0', POPT_ARG_STRING, &o.winograd, 0, MOP_CLI_WINOGRAD_HELP, "HOW"},
+        {"dtype", '\0', POPT_ARG_STRING, &o.dtype, 0, MOP_CLI_DTYPE_HELP, "TYPE"},
         {"runs", 'n', POPT_ARG_STRING, &o.runs, 0, "plain and profiled runs each (default 30)",
          "N"},
         {"seed", '\0', POPT_ARG_STRING, &o.seed, 0, "of constants and input (default 1)", "N"},
@@ -377,7 +381,7 @@ int mop_cmd_profile(int argc, const char **argv)
         .min_args = 1,
         .max_args = 1,
     };
-    char **texts[] = {&o.backend, &o.threads, &o.device, &o.isa,    &o.fuse, &o.winograd,
+    char **texts[] = {&o.backend, &o.threads, &o.device, &o.isa,    &o.fuse, &o.winograd, &o.dtype,
                       &o.runs,    &o.seed,    &o.format, &o.output, &o.db,   &o.vulkan};
     mop_strlist args = {0};
     mop_err err = {0};

@@ -17,7 +17,8 @@
 /* The options as typed. */
 struct typed {
     char *variants, *backends, *threads, *batch, *db, *seed, *precision, *budget, *device, *isa;
-    char *fuse, *winograd, *cache, *baseline, *shard, *patience, *workers, *max_passes, *vulkan;
+    char *fuse, *winograd, *dtype, *cache, *baseline, *shard, *patience, *workers, *max_passes,
+        *vulkan;
     int resume, dry_run, quiet;
 };
 
@@ -36,7 +37,7 @@ static void release(struct typed *t, struct understood *u)
     char *texts[] = {t->variants,   t->backends,  t->threads,  t->batch,    t->db,
                      t->seed,       t->precision, t->budget,   t->device,   t->isa,
                      t->cache,      t->baseline,  t->shard,    t->patience, t->workers,
-                     t->max_passes, t->fuse,      t->winograd, t->vulkan};
+                     t->max_passes, t->fuse,      t->winograd, t->vulkan,   t->dtype};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     mop_strlist_release(&u->specs);
@@ -93,6 +94,11 @@ static mop_status read_winograd(const char *word, mop_setting *s, mop_err *err)
     return mop_winograd_parse(word, &s->no_winograd, err);
 }
 
+static mop_status read_dtype(const char *word, mop_setting *s, mop_err *err)
+{
+    return mop_dtype_parse(word, &s->dtype, err);
+}
+
 static mop_status read_cache(const char *word, mop_setting *s, mop_err *err)
 {
     return mop_cache_parse(word, &s->is_cold, err);
@@ -144,6 +150,8 @@ static mop_status take_settings(const struct typed *t, struct understood *u, mop
     mop_status status = vary(u, t->fuse, read_fuse, err);
     if (status == MOP_OK)
         status = vary(u, t->winograd, read_winograd, err);
+    if (status == MOP_OK)
+        status = vary(u, t->dtype, read_dtype, err);
     if (status == MOP_OK)
         status = vary(u, t->cache, read_cache, err);
     return status;
@@ -266,8 +274,7 @@ int mop_cmd_sweep(int argc, const char **argv)
         {"threads", 't', POPT_ARG_STRING, &t.threads, 0, "thread counts (default 1)", "LIST"},
         {"batch", '\0', POPT_ARG_STRING, &t.batch, 0, "batch sizes (default 1)", "LIST"},
         {"db", '\0', POPT_ARG_STRING, &t.db, 0, "database (default moprof.db)", "FILE"},
-        {"seed", '\0', POPT_ARG_STRING, &t.seed, 0, "of constants, input and order (default 1)",
-         "N"},
+        {"seed", '\0', POPT_ARG_STRING, &t.seed, 0, "constants, input, order (default 1)", "N"},
         {"precision", '\0', POPT_ARG_STRING, &t.precision, 0,
          "half-width of the interval to stop at (default 0.01)", "R"},
         {"budget", '\0', POPT_ARG_STRING, &t.budget, 0, "time for the whole sweep (default 8m)",
@@ -279,6 +286,7 @@ int mop_cmd_sweep(int argc, const char **argv)
          "none, all (default), unions of bn, act, add, se, dwpw by +", "LIST"},
         {"winograd", '\0', POPT_ARG_STRING, &t.winograd, 0,
          "CPU: auto (default), off: only direct sums", "LIST"},
+        {"dtype", '\0', POPT_ARG_STRING, &t.dtype, 0, MOP_CLI_DTYPE_HELP, "LIST"},
         {"cache", '\0', POPT_ARG_STRING, &t.cache, 0,
          "hot, cold: caches before a run (default hot)", "LIST"},
         {"baseline", '\0', POPT_ARG_STRING, &t.baseline, 0, "variant that ratios are taken to",

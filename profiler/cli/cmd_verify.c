@@ -13,7 +13,8 @@
 #include "profiler/engine/job.h"
 
 struct typed {
-    char *variants, *backends, *threads, *device, *isa, *fuse, *winograd, *seed, *format, *output;
+    char *variants, *backends, *threads, *device, *isa, *fuse, *winograd, *dtype, *seed, *format,
+        *output;
     char *vulkan;
 };
 
@@ -192,7 +193,23 @@ static mop_status verify_all(struct verification *v, const char *variants, mop_e
     return status;
 }
 
-static mop_status open_devices(const struct typed *o, struct device_list *d, mop_err *err)
+/* A device that does not run in dtype is as good as absent. */
+static mop_status open_one(const char *id, const mop_device_choice *choice, mop_dtype dtype,
+                           struct device_list *d, mop_err *err)
+{
+    mop_status status = mop_cli_open(id, choice, &d->backend[d->n], &d->device[d->n], err);
+    if (status != MOP_OK)
+        return status;
+    status = mop_backend_runs(d->backend[d->n], d->device[d->n], dtype, err);
+    if (status == MOP_OK)
+        d->n++;
+    else
+        mop_cli_close(d->backend[d->n], d->device[d->n]);
+    return status;
+}
+
+static mop_status open_devices(const struct typed *o, mop_dtype dtype, struct device_list *d,
+                               mop_err *err)
 {
     mop_strlist ids = {0};
     mop_device_choice choice = {.selector = o->device, .vulkan = o->vulkan};
@@ -206,16 +223,19 @@ static mop_status open_devices(const struct typed *o, struct device_list *d, mop
     assert(ids.n <= MAX_DEVICES); /* each back end once */
     for (size_t i = 0; i < ids.n && status == MOP_OK; i++) {
         mop_err why = {0};
-        status = mop_cli_open(ids.items[i], &choice, &d->backend[d->n], &d->device[d->n], &why);
-        if (status == MOP_OK) {
-            d->n++;
-        } else if (status == MOP_ENODEV && o->backends == NULL) {
+        bool is_absent;
+        status = open_one(ids.items[i], &choice, dtype, d, &why);
+        is_absent = status == MOP_ENODEV || status == MOP_EUNSUPPORTED;
+        if (is_absent && o->backends == NULL) {
             mop_cli_note("%s", why.msg);
             status = MOP_OK;
-        } else {
+        } else if (status != MOP_OK) {
             (void)mop_fail(err, status, "%s", why.msg); /* the status goes on below */
         }
     }
+    if (status == MOP_OK && d->n == 0)
+        status =
+            mop_fail(err, MOP_ENODEV, "no back end here computes in %s", mop_dtype_name(dtype));
     mop_strlist_release(&ids);
     return status;
 }
@@ -231,9 +251,9 @@ static int verify(const struct typed *o)
         status = mop_cli_int("seed", o->seed, 0, LONG_MAX, &seed, &err);
     v.seed = (uint64_t)seed;
     if (status == MOP_OK)
-        status = mop_cli_switches(o->fuse, o->winograd, &v.desc, &err);
+        status = mop_cli_switches(o->fuse, o->winograd, o->dtype, &v.desc, &err);
     if (status == MOP_OK)
-        status = open_devices(o, &v.devices, &err);
+        status = open_devices(o, v.desc.dtype, &v.devices, &err);
     if (status == MOP_OK)
         status = mop_table_start(&v.table, columns, sizeof columns / sizeof columns[0], &err);
     if (status == MOP_OK)
@@ -264,6 +284,7 @@ int mop_cmd_verify(int argc, const char **argv)
         {"vulkan", '\0', POPT_ARG_STRING, &o.vulkan, 0, MOP_CLI_VULKAN_HELP, "LIST"},
         {"fuse", '\0', POPT_ARG_STRING, &o.fuse, 0, MOP_CLI_FUSE_HELP, "SET"},
         {"winograd", '\0', POPT_ARG_STRING, &o.winograd, 0, MOP_CLI_WINOGRAD_HELP, "HOW"},
+        {"dtype", '\0', POPT_ARG_STRING, &o.dtype, 0, MOP_CLI_DTYPE_HELP, "TYPE"},
         {"seed", '\0', POPT_ARG_STRING, &o.seed, 0, "of constants and input (default 1)", "N"},
         {"format", 'f', POPT_ARG_STRING, &o.format, 0, "table, csv, json or md", "FORMAT"},
         {"output", 'o', POPT_ARG_STRING, &o.output, 0, "write to FILE instead of stdout", "FILE"},
@@ -280,8 +301,8 @@ int mop_cmd_verify(int argc, const char **argv)
             "  moprof verify --fuse none --winograd off",
         .options = options,
     };
-    char **texts[] = {&o.variants, &o.backends, &o.threads, &o.device, &o.isa,   &o.fuse,
-                      &o.winograd, &o.seed,     &o.format,  &o.output, &o.vulkan};
+    char **texts[] = {&o.variants, &o.backends, &o.threads, &o.device, &o.isa,    &o.fuse,
+                      &o.winograd, &o.dtype,    &o.seed,    &o.format, &o.output, &o.vulkan};
     mop_strlist args = {0};
     int code = mop_cli_parse(&desc, argc, argv, &args);
     if (code < 0)

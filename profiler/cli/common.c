@@ -30,27 +30,35 @@ mop_status mop_cli_backends(const char *text, mop_strlist *ids, mop_err *err)
     return status;
 }
 
-mop_status mop_cli_switches(const char *fuse, const char *winograd, mop_plan_desc *desc,
-                            mop_err *err)
+mop_status mop_cli_switches(const char *fuse, const char *winograd, const char *dtype,
+                            mop_plan_desc *desc, mop_err *err)
 {
     desc->fuse = MOP_FUSE_ALL;
     desc->no_winograd = false;
+    desc->dtype = MOP_DTYPE_FP32;
     mop_status status = fuse != NULL ? mop_fuse_parse(fuse, &desc->fuse, err) : MOP_OK;
     if (status == MOP_OK && winograd != NULL)
         status = mop_winograd_parse(winograd, &desc->no_winograd, err);
+    if (status == MOP_OK && dtype != NULL)
+        status = mop_dtype_parse(dtype, &desc->dtype, err);
     return status;
 }
 
 const char *mop_cli_switches_name(const mop_plan_desc *desc, char out[MOP_CLI_SWITCHES])
 {
     char name[MOP_FUSE_TEXT];
-    bool is_partial = desc->fuse != MOP_FUSE_ALL;
+    const char *const texts[][2] = {
+        {"fuse", desc->fuse != MOP_FUSE_ALL ? mop_fuse_name(desc->fuse, name) : NULL},
+        {"winograd", desc->no_winograd ? mop_winograd_name(true) : NULL},
+        {"dtype", desc->dtype != MOP_DTYPE_FP32 ? mop_dtype_name(desc->dtype) : NULL}};
+    size_t len = 0;
     *out = '\0';
-    if (is_partial || desc->no_winograd)
-        (void)snprintf(out, MOP_CLI_SWITCHES, " [%s%s%s%s]", is_partial ? "fuse=" : "",
-                       is_partial ? mop_fuse_name(desc->fuse, name) : "",
-                       is_partial && desc->no_winograd ? ", " : "",
-                       desc->no_winograd ? "winograd=off" : ""); /* fits */
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (texts[i][1] != NULL) /* all of them fit */
+            len += (size_t)snprintf(out + len, MOP_CLI_SWITCHES - len, "%s%s=%s",
+                                    len > 0 ? ", " : " [", texts[i][0], texts[i][1]);
+    if (len > 0)
+        (void)snprintf(out + len, MOP_CLI_SWITCHES - len, "]");
     return out;
 }
 

@@ -64,10 +64,11 @@ static const char failed_controls[] =
 static const char floor_of_sweep[] = "SELECT round(100 * aa_floor, 2) AS percent FROM sweep "
                                      "WHERE id = CAST(?1 AS INTEGER) AND aa_floor IS NOT NULL";
 static const char below_floor[] =
-    "SELECT variant, backend, threads, batch, cache, fuse, winograd, round(ratio, 4) AS ratio "
+    "SELECT variant, backend, threads, batch, cache, fuse, winograd, dtype, round(ratio, 4) AS "
+    "ratio "
     "FROM result_all "
     "WHERE sweep = CAST(?1 AS INTEGER) AND abs(ratio - 1) < aa_floor AND variant <> baseline "
-    "ORDER BY backend, threads, batch, cache, fuse, winograd, variant";
+    "ORDER BY backend, threads, batch, cache, fuse, winograd, dtype, variant";
 static const char stop_reasons[] = "SELECT stop AS stopped_by, count(*) AS rows FROM result_all "
                                    "WHERE sweep = CAST(?1 AS INTEGER) GROUP BY stop ORDER BY stop";
 

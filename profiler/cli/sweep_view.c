@@ -76,8 +76,10 @@ static void prepared(void *ctx, const mop_sweep_row *row, size_t index, size_t n
 
 void mop_sweep_row_setting(const mop_sweep_row *row, char out[MOP_SETTING_TEXT])
 {
-    (void)snprintf(out, MOP_SETTING_TEXT, "%s/%s/%s", row->record.fuse, row->record.winograd,
-                   row->record.cache); /* fits */
+    const mop_measurement_record *r = &row->record;
+    const bool is_plain = strcmp(r->dtype, mop_dtype_name(MOP_DTYPE_FP32)) == 0;
+    (void)snprintf(out, MOP_SETTING_TEXT, "%s/%s/%s%s%s", r->fuse, r->winograd, r->cache,
+                   is_plain ? "" : "/", is_plain ? "" : r->dtype); /* fits */
 }
 
 static void print_row(mop_sweep_view *v, const mop_sweep_row *r)

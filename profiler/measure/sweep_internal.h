@@ -103,8 +103,13 @@ bool mop_sweep_is_last_share(const sweep *s);
 /* Keeps the first loss of a device, which ends this process if it is a worker. */
 void mop_sweep_lose(sweep *s, const mop_err *err);
 
-/* sweep_rows.c: from options to rows. Everything is released by mop_sweep_release. */
+/* sweep_devices.c. */
 mop_status mop_sweep_open_devices(sweep *s, mop_err *err);
+void mop_sweep_close_devices(sweep *s); /* once, also after a failure */
+/* Whether d cannot be measured in setting, with the reason. */
+bool mop_sweep_is_beyond(const sweep_device *d, const mop_setting *setting, mop_err *why);
+
+/* sweep_rows.c: from options to rows. Everything is released by mop_sweep_release. */
 mop_status mop_sweep_build_rows(sweep *s, mop_err *err);
 void mop_sweep_estimate(sweep *s);
 /* Row i as the plan of network n on device d, or as a loop of controls.h. */

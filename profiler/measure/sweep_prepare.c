@@ -84,8 +84,10 @@ static mop_status establish(preparing *p, unsigned fuse, mop_err *err)
 
 static mop_plan_desc describe_plan(const sweep_cell *c, size_t offset)
 {
-    return (mop_plan_desc){
-        .fuse = c->setting.fuse, .no_winograd = c->setting.no_winograd, .offset = offset};
+    return (mop_plan_desc){.dtype = c->setting.dtype,
+                           .fuse = c->setting.fuse,
+                           .no_winograd = c->setting.no_winograd,
+                           .offset = offset};
 }
 
 /* Links 1 to 3 of engine/check.h. */

@@ -1,4 +1,5 @@
-/* From options to rows: devices, networks, their product, its name and a guess of its time. */
+/* From options to rows: networks, their product with devices and settings, its name and a guess of
+ * its time. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,90 +19,6 @@
 #define GUESSED_SOFTWARE_SHARE 0.1
 /* Multiply-accumulates a second of one thread of the float64 reference (kernels/ops/conv2d.c). */
 #define GUESSED_REFERENCE_RATE 2e9
-
-static bool knows_device(const sweep *s, const sweep_device *d)
-{
-    for (size_t i = 0; i < s->n_devices; i++) {
-        if (s->devices[i].backend == d->backend && s->devices[i].info.threads == d->info.threads)
-            return true;
-    }
-    return false;
-}
-
-/* One back end with every number of threads. A device that ignores the number is kept once. */
-static mop_status open_backend(sweep *s, const mop_backend *backend, mop_err *err)
-{
-    const mop_sweep_options *o = s->options;
-    for (size_t i = 0; i < o->n_threads; i++) {
-        const mop_device_choice choice = {.selector = o->device,
-                                          .threads = o->threads[i],
-                                          .isa_mask = o->isa_mask,
-                                          .tuning = o->tuning,
-                                          .vulkan = o->vulkan,
-                                          .pipeline_cache = o->pipeline_cache};
-        sweep_device d = {.backend = backend};
-        mop_status st = backend->open(&choice, &d.handle, err);
-        if (st != MOP_OK)
-            return st;
-        backend->info(d.handle, &d.info);
-        mop_sweep_tell_remark(s, &d);
-        if (knows_device(s, &d))
-            backend->close(d.handle);
-        else
-            s->devices[s->n_devices++] = d;
-    }
-    return MOP_OK;
-}
-
-/* Its caches, and its threads, are those of this machine's processors. */
-static bool is_on_host(const sweep_device *d)
-{
-    return strcmp(d->info.type, "cpu") == 0 || d->info.is_software;
-}
-
-/* Threads that must take turns say more about the scheduler than about a network. */
-static void tell_threads(const sweep *s)
-{
-    cpu_set_t set;
-    int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? mop_cpu_cores("", &set) : 0;
-    double quota = mop_cpu_quota("");
-    int most = 0;
-    for (size_t i = 0; i < s->n_devices; i++) {
-        bool is_here = is_on_host(&s->devices[i]); /* its threads are the host's */
-        most = is_here && s->devices[i].info.threads > most ? s->devices[i].info.threads : most;
-    }
-    if (cores > 0 && most > cores)
-        mop_sweep_note(s, "%d threads share the %d physical cores that this process may use", most,
-                       cores);
-    if (quota > 0 && most > quota)
-        mop_sweep_note(s,
-                       "the control group's quota is %.2f processors: %d threads will be throttled",
-                       quota, most);
-}
-
-mop_status mop_sweep_open_devices(sweep *s, mop_err *err)
-{
-    const mop_sweep_options *o = s->options;
-    size_t cap;
-    if (!mop_mul_size(o->n_backends, o->n_threads, &cap) || cap == 0)
-        return mop_fail(err, MOP_EINVAL, "a sweep needs at least one back end and thread count");
-    s->devices = mop_calloc(cap, sizeof *s->devices, err);
-    if (s->devices == NULL)
-        return MOP_ENOMEM;
-    for (size_t i = 0; i < o->n_backends; i++) {
-        mop_err why = {0};
-        const mop_backend *backend = s->world->find_backend(o->backends[i], &why);
-        mop_status st = backend != NULL ? open_backend(s, backend, &why) : MOP_EINVAL;
-        if (st == MOP_ENODEV && !o->backends_named)
-            mop_sweep_note(s, "back end %s is left out: %s", o->backends[i], why.msg);
-        else if (st != MOP_OK)
-            return mop_fail(err, st, "%s", why.msg);
-    }
-    if (s->n_devices == 0)
-        return mop_fail(err, MOP_ENODEV, "no back end has a device on this machine");
-    tell_threads(s);
-    return MOP_OK;
-}
 
 static mop_status build_network(sweep_network *n, const char *text, int32_t batch, mop_err *err)
 {
@@ -181,8 +98,7 @@ static void start_row(sweep *s, size_t i, sweep_device *d)
                          .ratio = (double)NAN,
                          .ratio_low = (double)NAN,
                          .ratio_high = (double)NAN};
-    r->record = (mop_measurement_record){.dtype = "fp32",
-                                         .threads = d->info.threads,
+    r->record = (mop_measurement_record){.threads = d->info.threads,
                                          .batch = 1,
                                          .state = MOP_PENDING,
                                          .error = (double)NAN,
@@ -196,13 +112,14 @@ static void start_row(sweep *s, size_t i, sweep_device *d)
                                          .layer_residual = (double)NAN};
 }
 
-/* The three texts fit, each in its field. */
+/* The texts fit, each in its field. */
 static void name_setting(mop_measurement_record *r, const mop_setting *s)
 {
     char fuse[MOP_FUSE_TEXT];
     (void)snprintf(r->cache, sizeof r->cache, "%s", mop_cache_name(s->is_cold));
     (void)snprintf(r->winograd, sizeof r->winograd, "%s", mop_winograd_name(s->no_winograd));
     (void)snprintf(r->fuse, sizeof r->fuse, "%s", mop_fuse_name(s->fuse, fuse));
+    (void)snprintf(r->dtype, sizeof r->dtype, "%s", mop_dtype_name(s->dtype));
 }
 
 void mop_sweep_build_row(sweep *s, size_t i, sweep_network *n, sweep_device *d,
@@ -223,12 +140,11 @@ void mop_sweep_build_row(sweep *s, size_t i, sweep_network *n, sweep_device *d,
     r->flops = n->counts.flops;
     r->activations = n->counts.activations;
     name_setting(&r->record, setting);
-    if (!setting->is_cold || is_on_host(d))
+    mop_err why = {0};
+    if (!mop_sweep_is_beyond(d, setting, &why))
         return;
     r->record.state = MOP_SKIPPED;
-    (void)snprintf(r->record.reason, sizeof r->record.reason,
-                   "the caches of %s device \"%.80s\" cannot be emptied from outside", r->backend,
-                   d->info.name); /* fits */
+    (void)snprintf(r->record.reason, sizeof r->record.reason, "%s", why.msg); /* same size */
 }
 
 void mop_sweep_build_loop(sweep *s, size_t i, const char *name, int64_t rounds)
@@ -325,15 +241,21 @@ static mop_status build_networks(sweep *s, mop_err *err)
     return MOP_OK;
 }
 
-/* One sentence for each device whose cold rows are skipped. */
+/* One sentence for each reason why rows are skipped on a device; those of a network stand together,
+ * and have the same ones. */
 static void tell_skipped(const sweep *s)
 {
-    const sweep_device *told = NULL;
     for (size_t i = 0; i < s->n_plain && s->cells[i].network == s->networks; i++) {
-        if (s->rows[i].record.state != MOP_SKIPPED || s->cells[i].device == told)
-            continue;
-        told = s->cells[i].device;
-        mop_sweep_note(s, "cold rows are skipped: %s", s->rows[i].record.reason);
+        const mop_measurement_record *r = &s->rows[i].record;
+        bool is_told = r->state != MOP_SKIPPED;
+        for (size_t j = 0; j < i; j++)
+            is_told = is_told || (s->cells[j].device == s->cells[i].device &&
+                                  strcmp(s->rows[j].record.reason, r->reason) == 0);
+        const bool is_run =
+            mop_backend_runs(s->cells[i].device->backend, s->cells[i].device->handle,
+                             s->cells[i].setting.dtype, NULL) == MOP_OK;
+        if (!is_told)
+            mop_sweep_note(s, "%s rows are skipped: %s", is_run ? "cold" : r->dtype, r->reason);
     }
 }
 
@@ -477,14 +399,10 @@ void mop_sweep_release(sweep *s)
             mop_model_free(s->networks[i].fused[f]);
         free(s->networks[i].input);
     }
-    for (size_t i = 0; i < s->n_devices; i++) {
-        mop_sweep_tell_remark(s, &s->devices[i]);
-        s->devices[i].backend->close(s->devices[i].handle);
-    }
+    mop_sweep_close_devices(s);
     free(s->cells);
     free(s->rows);
     free(s->networks);
-    free(s->devices);
     mop_cold_release(&s->cold);
     free(s->watched);
     free(s->history.measurements);

@@ -26,6 +26,7 @@ static void options_out_of_range_are_refused_with_what_is_allowed(void **state)
            {"$MOPROF sweep --max-passes 0", 2, "from 1 to"},
            {"$MOPROF sweep --fuse none,actt", 2, "the nearest is 'act'"},
            {"$MOPROF sweep --winograd auto,on", 2, "auto or off, not 'on'"},
+           {"$MOPROF sweep --dtype fp32,fp61", 2, "did you mean 'fp16'?"},
            {"$MOPROF sweep --cache warm", 2, "hot or cold, not 'warm'"},
            {"$MOPROF sweep --baseline nosuch", 2, "nosuch"},
            {"MOPROF_SHARD=3/2 $MOPROF sweep", 2, "not '3/2'"},
@@ -119,10 +120,28 @@ static void a_signal_to_the_supervisor_alone_ends_the_sweep_cleanly(void **state
            {"sqlite3 t.db \"SELECT state FROM sweep\"", 0, "stopped"}, {"ls t.db*", 0, "t.db\n"});
 }
 
+/* And repeated as such: the plan of the sweep names it. */
+static void a_number_type_that_the_device_lacks_is_stored_as_skipped(void **state)
+{
+    (void)state;
+    EXPECT(
+        {"$MOPROF sweep --variants cnn30@32 --backends cpu --dtype fp32,int8 --workers 1 "
+         "--max-passes 1 --db types.db",
+         0, "int8 rows are skipped: back end cpu computes in fp32 only, not in int8"},
+        {"$MOPROF rerun --budget 5s --db types.db", 0, "int8 rows are skipped"},
+        {"$MOPROF query \"SELECT dtype, state, count(*) FROM measurement AS x JOIN model AS m ON "
+         "m.id = x.model_id WHERE alias = '' AND variant = 'cnn30@32' GROUP BY 1, 2\" "
+         "--db types.db -f csv",
+         0, "fp32,done,2\nint8,skipped,2\n"},
+        {"$MOPROF query 'SELECT DISTINCT reason FROM failure' --db types.db -f csv", 0,
+         "back end cpu computes in fp32 only"});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_out_of_range_are_refused_with_what_is_allowed),
+        cmocka_unit_test(a_number_type_that_the_device_lacks_is_stored_as_skipped),
         cmocka_unit_test(a_worker_is_not_a_command_for_people),
         cmocka_unit_test(the_passes_are_shared_by_processes),
         cmocka_unit_test(a_killed_worker_costs_a_row_at_most_and_not_the_sweep),

@@ -14,9 +14,11 @@
 static void every_setting_is_read_as_it_is_written(void **state)
 {
     (void)state;
-    for (unsigned bits = 0; bits < 4 * (MOP_FUSE_ALL + 1); bits++) {
-        const mop_setting s = {
-            .fuse = bits / 4, .no_winograd = bits % 2 == 1, .is_cold = bits / 2 % 2 == 1};
+    for (unsigned bits = 0; bits < 4 * (MOP_FUSE_ALL + 1) * MOP_DTYPE_COUNT; bits++) {
+        const mop_setting s = {.fuse = bits / 4 % (MOP_FUSE_ALL + 1),
+                               .no_winograd = bits % 2 == 1,
+                               .is_cold = bits / 2 % 2 == 1,
+                               .dtype = (mop_dtype)(bits / 4 / (MOP_FUSE_ALL + 1))};
         mop_setting read = {0};
         char name[MOP_SETTING_TEXT];
         mop_setting_name(&s, name);
@@ -24,14 +26,42 @@ static void every_setting_is_read_as_it_is_written(void **state)
         assert_true(mop_setting_equal(&read, &s));
         read.is_cold = !read.is_cold;
         assert_false(mop_setting_equal(&read, &s));
+        read = s;
+        read.dtype = (mop_dtype)((s.dtype + 1) % MOP_DTYPE_COUNT);
+        assert_false(mop_setting_equal(&read, &s));
     }
+}
+
+/* Plans of before there was another one hash as they did. */
+static void float32_is_not_spelled_out(void **state)
+{
+    mop_setting s = MOP_SETTING_DEFAULT;
+    char name[MOP_SETTING_TEXT];
+    (void)state;
+    mop_setting_name(&s, name);
+    assert_string_equal(name, "all/auto/hot");
+    s.dtype = MOP_DTYPE_FP16S;
+    mop_setting_name(&s, name);
+    assert_string_equal(name, "all/auto/hot/fp16s");
 }
 
 static void what_is_no_setting_is_refused(void **state)
 {
-    static const char *const odd[] = {"",         "all",           "all/auto",      "all/auto/",
-                                      "/off/hot", "all/auto/hot/", "al/auto/hot",   "all/on/hot",
-                                      "all/off/", "all/off/warm",  "all//off/warm", "all/off/hot "};
+    static const char *const odd[] = {"",
+                                      "all",
+                                      "all/auto",
+                                      "all/auto/",
+                                      "/off/hot",
+                                      "all/auto/hot/",
+                                      "al/auto/hot",
+                                      "all/on/hot",
+                                      "all/off/",
+                                      "all/off/warm",
+                                      "all//off/warm",
+                                      "all/off/hot ",
+                                      "all/auto/hot/fp61",
+                                      "all/auto/hot/fp16/",
+                                      "all/auto/hot/fp16/x"};
     const mop_setting before = {.fuse = MOP_FUSE_SE, .is_cold = true};
     (void)state;
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
@@ -112,6 +142,44 @@ static void ratios_are_to_the_baseline_in_the_same_setting(void **state)
     free(b);
 }
 
+/* fake-a lacks fp16, fake-b all but fp32: their rows are skipped, not run as something else. */
+static void number_types_are_rows_of_their_own_and_what_a_device_lacks_is_skipped(void **state)
+{
+    static const mop_setting types[] = {{.fuse = MOP_FUSE_ALL},
+                                        {.fuse = MOP_FUSE_ALL, .dtype = MOP_DTYPE_FP16S},
+                                        {.fuse = MOP_FUSE_ALL, .dtype = MOP_DTYPE_FP16}};
+    static const char *const names[] = {"fp32", "fp16s", "fp16"};
+    static const char *const why[] = {"",
+                                      "",
+                                      "fake-a: no float16 arithmetic, which fp16 needs",
+                                      "",
+                                      "back end fake-b computes in fp32 only, not in fp16s",
+                                      "back end fake-b computes in fp32 only, not in fp16"};
+    bench *b = bench_new();
+    (void)state;
+    b->options.settings = types;
+    b->options.n_settings = 3;
+    assert_int_equal(bench_run(b), MOP_OK);
+    assert_int_equal(b->outcome.n_rows, 12);
+    assert_int_equal(b->outcome.n_done, 6);
+    assert_int_equal(b->outcome.n_skipped, 6);
+    assert_int_equal(b->outcome.n_failed, 0);
+    for (int i = 0; i < 12; i++) {
+        const mop_measurement_record *r = &b->store.rows[i];
+        assert_string_equal(r->dtype, names[i % 3]);
+        assert_string_equal(r->reason, why[i % 6]);
+        assert_int_equal(r->state, *r->reason == '\0' ? MOP_DONE : MOP_SKIPPED);
+    }
+    assert_true(b->store.rows[0].checksum != b->store.rows[1].checksum);
+    assert_true(b->store.rows[1].error > 20 * b->store.rows[0].error);
+    assert_float_equal(b->last[7].ratio, 1, 0); /* to the baseline in fp16s */
+    assert_non_null(strstr(b->notes, "fp16 rows are skipped: fake-a: no float16 arithmetic"));
+    assert_non_null(strstr(b->notes, "fp16s rows are skipped: back end fake-b computes in fp32"));
+    assert_non_null(strstr(b->store.sweep.plan_text,
+                           ";setting=all/auto/hot,all/auto/hot/fp16s,all/auto/hot/fp16;"));
+    free(b);
+}
+
 static void a_setting_that_is_asked_for_twice_is_measured_once(void **state)
 {
     static const mop_setting twice[] = {{.fuse = MOP_FUSE_ALL}, {.fuse = MOP_FUSE_ALL}};
@@ -149,6 +217,8 @@ int main(void)
         cmocka_unit_test(a_row_is_made_for_each_setting_that_a_back_end_tells_apart),
         cmocka_unit_test(each_row_runs_the_graph_of_its_fusions),
         cmocka_unit_test(ratios_are_to_the_baseline_in_the_same_setting),
+        cmocka_unit_test(float32_is_not_spelled_out),
+        cmocka_unit_test(number_types_are_rows_of_their_own_and_what_a_device_lacks_is_skipped),
         cmocka_unit_test(a_setting_that_is_asked_for_twice_is_measured_once),
         cmocka_unit_test(an_interrupted_sweep_of_settings_goes_on),
     };

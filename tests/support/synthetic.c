@@ -319,11 +319,8 @@ mop_status mop_synthetic_other_engine(const char *path, mop_err *err)
     "UPDATE t SET measurement_id = measurement_id + " by ", median_ns = median_ns * 1.0 * " factor \
     "; INSERT INTO stat SELECT * FROM t; DROP TABLE t;"
 
-mop_status mop_synthetic_settings(const char *path, mop_err *err)
+static mop_status change(const char *path, const char *sql, mop_err *err)
 {
-    static const char sql[] =
-        "UPDATE sample SET wall_ns = wall_ns / 4 * 4;" COPY("1000", "fuse = 'none'", "5 / 4")
-            COPY("2000", "winograd = 'off'", "6 / 4");
     sqlite3 *db = NULL;
     int rc = sqlite3_open(path, &db);
     if (rc == SQLITE_OK)
@@ -332,4 +329,20 @@ mop_status mop_synthetic_settings(const char *path, mop_err *err)
         rc == SQLITE_OK ? MOP_OK : mop_fail(err, MOP_EFAIL, "%s: %s", path, sqlite3_errmsg(db));
     (void)sqlite3_close(db); /* what was wrong is told */
     return status;
+}
+
+mop_status mop_synthetic_settings(const char *path, mop_err *err)
+{
+    return change(path,
+                  "UPDATE sample SET wall_ns = wall_ns / 4 * 4;" COPY(
+                      "1000", "fuse = 'none'", "5 / 4") COPY("2000", "winograd = 'off'", "6 / 4"),
+                  err);
+}
+
+mop_status mop_synthetic_dtypes(const char *path, mop_err *err)
+{
+    return change(
+        path,
+        "UPDATE sample SET wall_ns = wall_ns / 4 * 4;" COPY("3000", "dtype = 'fp16s'", "3 / 4"),
+        err);
 }
