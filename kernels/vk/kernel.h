@@ -1,8 +1,9 @@
 /* What a Vulkan kernel promises: which operators it does, in which variants, how it packs their
- * constants, and the one dispatch that does the work.
+ * constants, and the dispatches that do the work, one for most.
  *
- * Tensors are NC4HW4 float32 (kernels/vk/shaders/common.glsl); components past the last channel are
- * zero on entry and on exit. Constants are packed once, in float32, into a buffer of vec4. */
+ * Tensors are NC4HW4 (kernels/vk/shaders/common.glsl), in the number type that the task's says;
+ * components past the last channel are zero on entry and on exit. Constants are packed once into a
+ * buffer of vec4 of the same type. */
 #ifndef KERNELS_VK_KERNEL_H
 #define KERNELS_VK_KERNEL_H
 
@@ -30,7 +31,10 @@ typedef enum mop_vk_stores {
     MOP_VK_STORE_UNIFORM
 } mop_vk_stores;
 
-enum { MOP_VK_VARIANTS = 32 }; /* of one kernel for one operator, at most */
+enum {
+    MOP_VK_VARIANTS = 32, /* of one kernel for one operator, at most */
+    MOP_VK_STEPS = 3      /* dispatches of one kernel, at most; each waits for the one before */
+};
 
 /* What a kernel works from. */
 typedef struct mop_vk_task {
@@ -42,15 +46,19 @@ typedef struct mop_vk_task {
 
 typedef struct mop_vk_kernel {
     const char *name; /* the data sheet and kernel_name() */
+    unsigned dtypes;  /* 1 << mop_dtype of those that it has shaders for; 0: fp32 and fp16s */
+    uint32_t n_steps; /* 0: one */
     bool (*fits)(const mop_vk_caps *caps, const mop_op_inst *inst);
     /* Fills list with the tiles worth trying for inst, at most MOP_VK_VARIANTS / MOP_VK_SOURCES of
      * them, the one to take unasked first; all with source 0. NULL: one, without sides. */
     size_t (*variants)(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_variant *list);
     /* vec4s of packed constants; NULL: none */
     size_t (*packed_vec4s)(const mop_vk_task *task);
-    /* Writes the packed constants to dst, zeroed before. */
+    /* Writes the packed constants to dst, zeroed before, in float32: others round them. */
     void (*pack)(const mop_vk_task *task, const float *const w[MOP_MAX_WEIGHTS], float *dst);
-    /* All of d but its source. */
+    /* Bytes of memory that the steps hand on among themselves; NULL: none. */
+    void (*scratch)(const mop_vk_task *task, size_t bytes[MOP_VK_SCRATCH]);
+    /* All of d[n_steps], zeroed before, but source and dtype. */
     void (*dispatch)(const mop_vk_task *task, mop_vk_dispatch *d);
     mop_shape tile; /* its own tile (pixels in h, w; channels in c), for tests to straddle */
 } mop_vk_kernel;
@@ -72,13 +80,15 @@ const char *mop_vk_variant_name(const mop_vk_kernel *kernel, const mop_vk_varian
                                 char out[MOP_VK_VARIANT_NAME]);
 
 /* What does inst's work, with the variant to take in *task: caps->tuned's choice, else the one of
- * defaults.def, always of those on offer. NULL if there is none. */
+ * defaults.def, always of those on offer. NULL if there is none. An operator
+ * without shaders for dtype runs in the nearest type that its tensors can lie in, which task->dtype
+ * then is: fp16s for fp16, fp32 for int8. */
 const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst,
                                           mop_dtype dtype, mop_vk_task *task);
 
-/* The whole of kernel's dispatch. */
-void mop_vk_kernel_dispatch(const mop_vk_kernel *kernel, const mop_vk_task *task,
-                            mop_vk_dispatch *d);
+/* The whole of kernel's steps; returns how many. */
+uint32_t mop_vk_kernel_dispatch(const mop_vk_kernel *kernel, const mop_vk_task *task,
+                                mop_vk_dispatch d[MOP_VK_STEPS]);
 
 /* Groups of four channels. */
 static inline uint32_t mop_vk_c4(int32_t channels)
@@ -86,10 +96,16 @@ static inline uint32_t mop_vk_c4(int32_t channels)
     return ((uint32_t)channels + 3) / 4;
 }
 
-/* Bytes of four values as dtype holds them in memory. */
+/* Whether tensors and constants lie in memory in float16, else in float32. */
+static inline bool mop_vk_is_half(mop_dtype dtype)
+{
+    return dtype == MOP_DTYPE_FP16S || dtype == MOP_DTYPE_FP16;
+}
+
+/* Bytes of four of their values. */
 static inline size_t mop_vk_vec4_bytes(mop_dtype dtype)
 {
-    return dtype == MOP_DTYPE_FP16S ? 8 : 16;
+    return mop_vk_is_half(dtype) ? 8 : 16;
 }
 
 /* vec4s of a tensor; a valid shape never overflows. */

@@ -20,12 +20,24 @@ const mop_vk_kernel *mop_vk_kernel_at(size_t i)
     return i < sizeof rows / sizeof rows[0] ? rows[i] : NULL;
 }
 
-void mop_vk_kernel_dispatch(const mop_vk_kernel *kernel, const mop_vk_task *task,
-                            mop_vk_dispatch *d)
+uint32_t mop_vk_kernel_dispatch(const mop_vk_kernel *kernel, const mop_vk_task *task,
+                                mop_vk_dispatch d[MOP_VK_STEPS])
 {
+    const uint32_t n = kernel->n_steps > 0 ? kernel->n_steps : 1;
+    memset(d, 0, MOP_VK_STEPS * sizeof d[0]);
     kernel->dispatch(task, d);
-    d->source = (mop_vk_source)task->variant.source;
-    d->dtype = task->dtype;
+    for (uint32_t i = 0; i < n; i++) {
+        d[i].source = (mop_vk_source)task->variant.source;
+        d[i].dtype = task->dtype == MOP_DTYPE_INT8 ? MOP_DTYPE_FP32 : task->dtype;
+    }
+    return n;
+}
+
+static bool has_shaders(const mop_vk_kernel *kernel, mop_dtype dtype)
+{
+    const unsigned all =
+        kernel->dtypes != 0 ? kernel->dtypes : 1u << MOP_DTYPE_FP32 | 1u << MOP_DTYPE_FP16S;
+    return (all >> dtype & 1) != 0;
 }
 
 /* A tensor or grid beyond what the device can address is not offered. */
@@ -33,17 +45,21 @@ static bool within_limits(const mop_vk_kernel *kernel, const mop_vk_task *task)
 {
     const mop_vk_caps *caps = task->caps;
     const mop_op_inst *inst = task->inst;
-    mop_vk_dispatch d = {0};
+    mop_vk_dispatch d[MOP_VK_STEPS];
     const size_t unit = mop_vk_vec4_bytes(task->dtype);
-    size_t most = 0;
+    size_t most = 0, scratch[MOP_VK_SCRATCH] = {0};
     for (uint32_t i = 0; i < inst->n_in; i++)
         most = mop_vk_vec4s(inst->in[i]) > most ? mop_vk_vec4s(inst->in[i]) : most;
     if (kernel->packed_vec4s != NULL && kernel->packed_vec4s(task) > most)
         most = kernel->packed_vec4s(task);
-    kernel->dispatch(task, &d);
-    for (int i = 0; i < 3; i++)
-        if (d.groups[i] > caps->max_groups[i])
-            return false;
+    if (kernel->scratch != NULL)
+        kernel->scratch(task, scratch);
+    if (scratch[0] / 4 > most)
+        most = scratch[0] / 4;
+    for (uint32_t k = mop_vk_kernel_dispatch(kernel, task, d); k-- > 0;)
+        for (int i = 0; i < 3; i++)
+            if (d[k].groups[i] > caps->max_groups[i])
+                return false;
     return mop_vk_vec4s(inst->out) * unit <= caps->max_range &&
            (task->variant.source == MOP_VK_TEXEL ? most <= caps->max_texels
                                                  : most * unit <= caps->max_range);
@@ -54,7 +70,7 @@ size_t mop_vk_kernel_variants(const mop_vk_kernel *kernel, const mop_vk_caps *ca
 {
     mop_vk_variant tiles[MOP_VK_VARIANTS / MOP_VK_SOURCES] = {{0}};
     size_t n = 0, n_tiles = 1;
-    if (inst->n_in > MOP_VK_MAX_IN || !kernel->fits(caps, inst))
+    if (inst->n_in > MOP_VK_MAX_IN || !has_shaders(kernel, dtype) || !kernel->fits(caps, inst))
         return 0;
     if (kernel->variants != NULL)
         n_tiles = kernel->variants(caps, inst, tiles);
@@ -114,8 +130,8 @@ static const mop_vk_kernel *find_wanted(const struct wish *w, mop_vk_task *task)
     return NULL;
 }
 
-const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst,
-                                          mop_dtype dtype, mop_vk_task *task)
+static const mop_vk_kernel *choose_in(const mop_vk_caps *caps, const mop_op_inst *inst,
+                                      mop_dtype dtype, mop_vk_task *task)
 {
     const mop_vk_kernel *kernel = NULL;
     struct wish w = {.name =
@@ -127,6 +143,17 @@ const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_
     for (size_t i = 0; kernel == NULL && (w.row = mop_vk_default_at(i)) != NULL; i++)
         if (mop_vk_default_is_for(w.row, caps, inst))
             kernel = find_wanted(&w, task);
+    return kernel;
+}
+
+const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_inst *inst,
+                                          mop_dtype dtype, mop_vk_task *task)
+{
+    const mop_vk_kernel *kernel = choose_in(caps, inst, dtype, task);
+    if (kernel == NULL && dtype == MOP_DTYPE_FP16)
+        kernel = choose_in(caps, inst, MOP_DTYPE_FP16S, task);
+    if (kernel == NULL && dtype == MOP_DTYPE_INT8)
+        kernel = choose_in(caps, inst, MOP_DTYPE_FP32, task);
     return kernel;
 }
 

@@ -8,6 +8,15 @@
 
 enum { MOP_VK_SPEC_MAX = 24 };
 
+/* What a dispatch binds. */
+typedef enum mop_vk_operand {
+    MOP_VK_USUAL, /* the node's own output, input or constants */
+    MOP_VK_WORDS, /* scratch memory of 32-bit integers */
+    MOP_VK_PARTS, /* scratch memory of vec4 in float32 */
+    MOP_VK_OPERANDS,
+    MOP_VK_SCRATCH = MOP_VK_OPERANDS - MOP_VK_WORDS
+} mop_vk_operand;
+
 /* One dispatch: the shader, its constants (constant_id i is spec[i]; id 0 is the workgroup's size
  * in x) and the number of workgroups. */
 typedef struct mop_vk_dispatch {
@@ -17,6 +26,7 @@ typedef struct mop_vk_dispatch {
     uint32_t n_spec;
     uint32_t spec[MOP_VK_SPEC_MAX];
     uint32_t groups[3];
+    uint8_t operand[MOP_VK_BINDINGS]; /* mop_vk_operand */
 } mop_vk_dispatch;
 
 /* Descriptor set layouts, pipeline layouts and pipeline cache of the context, kept in cache_folder

@@ -96,6 +96,26 @@ static bool vulkan_supports(const mop_device *device, const mop_op_inst *inst)
            mop_vk_kernel_choose(&device->vk->caps, inst, MOP_DTYPE_FP32, &task) != NULL;
 }
 
+static mop_status vulkan_runs(const mop_device *device, mop_dtype dtype, mop_err *err)
+{
+    return mop_vk_runs(&device->vk->caps, dtype, err);
+}
+
+static mop_bound_fn *vulkan_bound(const mop_plan *plan, uint32_t node)
+{
+    return mop_vk_bound(&plan->nodes[node].task);
+}
+
+static void vulkan_precision(const mop_plan *plan, uint32_t node, mop_precision *out)
+{
+    mop_vk_precision(&plan->nodes[node].task, out);
+}
+
+static void vulkan_hold(const mop_plan *plan, uint32_t node, uint32_t j, float *w, size_t n)
+{
+    mop_vk_hold(&plan->nodes[node].task, j, w, n);
+}
+
 static void vulkan_plan_free(mop_plan *plan)
 {
     if (plan == NULL)
@@ -147,7 +167,7 @@ static const char *vulkan_kernel_name(const mop_plan *plan, uint32_t node)
     return plan->nodes[node].name;
 }
 
-/* Where node's output can be read by the host after a run. */
+/* node's output after a run, as float32. */
 static const float *output_of(const mop_plan *plan, uint32_t node)
 {
     const char *base = plan->arena.mapped;
@@ -156,7 +176,19 @@ static const float *output_of(const mop_plan *plan, uint32_t node)
         base = plan->readback.mapped;
         offset = mop_vulkan_readback_offset(plan, node);
     }
-    return (const float *)(const void *)(base + offset);
+    if (plan->wide == NULL)
+        return (const float *)(const void *)(base + offset);
+    mop_vk_decode(plan->dtype, base + offset, plan->wide,
+                  4 * mop_vk_vec4s(plan->graph->nodes[node].inst.out));
+    return plan->wide;
+}
+
+static void write_input(const mop_plan *plan, const float *in, char *to)
+{
+    const mop_shape s = plan->graph->nodes[0].inst.out;
+    mop_vk_from_nhwc(s, in, plan->wide != NULL ? plan->wide : (float *)(void *)to);
+    if (plan->wide != NULL)
+        mop_vk_encode(plan->dtype, plan->wide, to, 4 * mop_vk_vec4s(s));
 }
 
 /* From the input's layout to where the output can be read, with the moments that it passed. */
@@ -170,7 +202,7 @@ static mop_status infer(mop_plan *plan, const float *in, const mop_clock *clock,
     char *input = (char *)to->mapped + (staged ? 0 : plan->memory.offset[0]);
     const VkQueryPool pool = profiled ? plan->queries : plan->ends;
     *t = (mop_run_times){.begin = mop_now_ns(clock)};
-    mop_vk_from_nhwc(plan->graph->nodes[0].inst.out, in, (float *)(void *)input);
+    write_input(plan, in, input);
     t->packed = mop_now_ns(clock);
     if (pool != VK_NULL_HANDLE && mop_vk_timer_resets_on_host(vk))
         vk->fn.ResetQueryPool(vk->device, pool, 0, profiled ? mop_vulkan_n_stamps(plan) : 2);
@@ -243,10 +275,14 @@ const mop_backend mop_backend_vulkan = {
     .list = vulkan_list,
     .facts = mop_vulkan_facts,
     .supports = vulkan_supports,
+    .runs = vulkan_runs,
     .plan = vulkan_plan,
     .plan_free = vulkan_plan_free,
     .plan_info = vulkan_plan_info,
     .kernel_name = vulkan_kernel_name,
+    .bound = vulkan_bound,
+    .precision = vulkan_precision,
+    .hold = vulkan_hold,
     .run = vulkan_run,
     .repeat = mop_vulkan_repeat_run,
     .times = mop_vulkan_times,

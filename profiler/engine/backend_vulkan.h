@@ -4,6 +4,7 @@
 
 #include "kernels/vk/kernel.h"
 #include "kernels/vk/memory.h"
+#include "kernels/vk/types.h"
 #include "profiler/engine/backend.h"
 #include "profiler/engine/memplan.h"
 
@@ -11,17 +12,26 @@ struct mop_device {
     mop_vk *vk;
 };
 
+/* One dispatch of a node. */
+typedef struct mop_vulkan_step {
+    VkPipeline pipeline; /* the context's */
+    uint32_t groups[3];
+    uint8_t operand[MOP_VK_BINDINGS]; /* mop_vk_operand */
+    VkDescriptorSet set;
+} mop_vulkan_step;
+
 /* What one node owns. */
 typedef struct mop_vulkan_node {
     const mop_vk_kernel *kernel;    /* NULL for the input */
     char name[MOP_VK_VARIANT_NAME]; /* of kernel and variant */
     mop_vk_task task;
-    VkPipeline pipeline; /* the context's */
-    uint32_t groups[3];
-    VkBufferView view;         /* of its output */
-    VkBufferView weights_view; /* null without constants */
-    VkDescriptorSet set;
+    uint32_t n_steps;
+    mop_vulkan_step steps[MOP_VK_STEPS];
+    VkBufferView view;                         /* of its output */
+    VkBufferView weights_view;                 /* null without constants */
+    VkBufferView scratch_view[MOP_VK_SCRATCH]; /* null without scratch memory */
     size_t weights_offset, weights_bytes;
+    size_t scratch_bytes[MOP_VK_SCRATCH];
     size_t bytes; /* of its output, aligned */
 } mop_vulkan_node;
 
@@ -40,8 +50,9 @@ struct mop_plan {
     uint64_t compile_ns; /* more of it until a plain run has ended */
     uint64_t usual_ns;   /* from submit to fence of a plain run, learned; 0: none has ended */
     mop_plan_info info;
-    mop_memplan memory;
+    mop_memplan memory;     /* outputs of nodes, then their scratch memory */
     mop_vulkan_node *nodes; /* [graph->n_nodes] */
+    float *wide;            /* room for one tensor in float32, where memory holds another type */
     mop_vk_buffer arena, weights;
     mop_vk_buffer upload, readback; /* {0} where memory is shared */
     mop_vk_buffer packed;           /* constants on their way to `weights`; {0} afterwards */
@@ -103,6 +114,12 @@ bool mop_vulkan_device_time(mop_plan *plan, uint64_t *ns);
 /* Waits for the fence of what was submitted (backend_vulkan_wait.c). MOP_ELOST, and the device is
  * lost, if that fails or the plan's time is over. */
 mop_status mop_vulkan_wait(mop_plan *plan, bool is_plain, mop_err *err);
+
+/* Bytes of node's output without what aligns it. */
+size_t mop_vulkan_output_bytes(const mop_plan *plan, uint32_t node);
+
+/* Bytes that node's scratch memory, span n_nodes + node of the memory plan, takes. */
+size_t mop_vulkan_scratch_bytes(const mop_plan *plan, uint32_t node);
 
 /* Where node's output begins in the readback buffer (staged memory). */
 size_t mop_vulkan_readback_offset(const mop_plan *plan, uint32_t node);

@@ -12,26 +12,36 @@ struct window {
     uint32_t first, end;
 };
 
+/* Spans of the memory plan: outputs of nodes, then scratch memory. */
 static bool overlap(const mop_plan *plan, uint32_t a, uint32_t b)
 {
+    const uint32_t n = plan->graph->n_nodes;
     const size_t x = plan->memory.offset[a], y = plan->memory.offset[b];
-    return x < y + plan->nodes[b].bytes && y < x + plan->nodes[a].bytes;
+    const size_t m = a < n ? plan->nodes[a].bytes : mop_vulkan_scratch_bytes(plan, a - n);
+    const size_t k = b < n ? plan->nodes[b].bytes : mop_vulkan_scratch_bytes(plan, b - n);
+    return m > 0 && k > 0 && x < y + k && y < x + m;
+}
+
+/* What node i writes meets what `node` writes or reads. */
+static bool meets(const mop_plan *plan, uint32_t i, uint32_t node)
+{
+    const uint32_t n = plan->graph->n_nodes, written[] = {i, n + i};
+    const mop_node *self = &plan->graph->nodes[node];
+    for (size_t k = 0; k < 2; k++) {
+        if (overlap(plan, written[k], node) || overlap(plan, written[k], n + node))
+            return true;
+        for (uint32_t j = 0; j < self->inst.n_in; j++)
+            if (overlap(plan, written[k], self->in[j]))
+                return true;
+    }
+    return false;
 }
 
 static bool needs_barrier(const mop_plan *plan, struct window w, uint32_t node)
 {
-    const mop_node *self = &plan->graph->nodes[node];
-    for (uint32_t i = w.first; i < w.end; i++) {
-        const mop_node *other = &plan->graph->nodes[i];
-        if (overlap(plan, i, node))
+    for (uint32_t i = w.first; i < w.end; i++)
+        if (meets(plan, i, node) || meets(plan, node, i))
             return true;
-        for (uint32_t k = 0; k < self->inst.n_in; k++)
-            if (overlap(plan, i, self->in[k]))
-                return true;
-        for (uint32_t k = 0; k < other->inst.n_in; k++)
-            if (overlap(plan, other->in[k], node))
-                return true;
-    }
     return false;
 }
 
@@ -48,21 +58,27 @@ static void stamp(const mop_plan *plan, VkCommandBuffer c, VkQueryPool pool, uin
     plan->vk->fn.CmdWriteTimestamp(c, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool, query);
 }
 
-static void dispatch(const mop_plan *plan, VkCommandBuffer c, const mop_vulkan_node *node)
-{
-    const mop_vk_fn *fn = &plan->vk->fn;
-    fn->CmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, node->pipeline);
-    fn->CmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE,
-                              plan->vk->layout[node->task.variant.source], 0, 1, &node->set, 0,
-                              NULL);
-    fn->CmdDispatch(c, node->groups[0], node->groups[1], node->groups[2]);
-}
-
 static void dispatch_barrier(const mop_plan *plan, VkCommandBuffer c)
 {
     barrier(plan->vk, c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
             VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
             VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+}
+
+/* node's steps, each after the one before has finished. */
+static void dispatch(const mop_plan *plan, VkCommandBuffer c, const mop_vulkan_node *node)
+{
+    const mop_vk_fn *fn = &plan->vk->fn;
+    const VkPipelineLayout layout = plan->vk->layout[node->task.variant.source];
+    for (uint32_t k = 0; k < node->n_steps; k++) {
+        const mop_vulkan_step *s = &node->steps[k];
+        if (k > 0)
+            dispatch_barrier(plan, c);
+        fn->CmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, s->pipeline);
+        fn->CmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1, &s->set, 0,
+                                  NULL);
+        fn->CmdDispatch(c, s->groups[0], s->groups[1], s->groups[2]);
+    }
 }
 
 static void record_nodes(const mop_plan *plan, VkCommandBuffer c, bool profiled)
@@ -77,6 +93,8 @@ static void record_nodes(const mop_plan *plan, VkCommandBuffer c, bool profiled)
         if (profiled)
             stamp(plan, c, plan->queries, 2 * i);
         dispatch(plan, c, &plan->nodes[i]);
+        if (plan->nodes[i].n_steps > 1)
+            w.first = i; /* the barriers inside are for all */
         if (profiled)
             stamp(plan, c, plan->queries, 2 * i + 1);
     }

@@ -383,6 +383,13 @@ static mop_status check_nodes(subject *s, const float *in, mop_err *err)
     return st;
 }
 
+mop_status mop_check_nodes(const mop_backend *backend, mop_plan *plan, const mop_model *fused,
+                           const float *in, mop_check *check, mop_err *err)
+{
+    subject s = {.backend = backend, .fused = fused, .keep_all = plan, .check = check};
+    return check_nodes(&s, in, err);
+}
+
 /* Link 3. */
 static mop_status compare_plans(const subject *s, const float *timed, const float *kept, size_t n,
                                 mop_err *err)

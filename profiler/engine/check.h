@@ -63,6 +63,11 @@ mop_status mop_reference_run(const mop_model *model, const float *in, double *ou
  */
 double mop_network_bound(const mop_graph *graph, const mop_backend *backend, const mop_plan *plan);
 
+/* Link 1 alone, for a plan made with keep_all that has run on `in`: fills worst_node and
+ * worst_index of check, which is zeroed before. */
+mop_status mop_check_nodes(const mop_backend *backend, mop_plan *plan, const mop_model *fused,
+                           const float *in, mop_check *check, mop_err *err);
+
 /* Links 1 to 3 for `fused` = fuse(model) on device. reference is mop_reference_run's output of the
  * unfused model, n elements. MOP_ECHECK with the node, element and values if a link does not hold,
  * also for a NaN; check is filled as far as the test came. plan, made by desc, is the

@@ -196,8 +196,8 @@ static void two_plans_of_one_network_share_their_pipelines(void **state)
     assert_int_equal(mop_vk_pipeline_count(fixture.device->vk), before);
     uint32_t shared = 0;
     for (uint32_t i = 1; i < m->graph->n_nodes; i++) {
-        assert_ptr_equal(a->nodes[i].pipeline, b->nodes[i].pipeline);
-        shared += i > 1 && a->nodes[i].pipeline == a->nodes[i - 2].pipeline;
+        assert_ptr_equal(a->nodes[i].steps[0].pipeline, b->nodes[i].steps[0].pipeline);
+        shared += i > 1 && a->nodes[i].steps[0].pipeline == a->nodes[i - 2].steps[0].pipeline;
     }
     assert_true(shared > 10); /* equal blocks share theirs too */
     vulkan->plan_free(a);

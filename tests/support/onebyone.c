@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "profiler/base/rng.h"
+#include "profiler/engine/check.h"
 #include "tests/support/onebyone.h"
 
 void obo_init(obo_net *net, mop_shape input, uint64_t seed)
@@ -83,80 +84,46 @@ float *obo_input(const obo_net *net)
     return x;
 }
 
-static double *read_double(const mop_backend *backend, mop_plan *plan, uint32_t node, size_t n)
+/* The largest |error| / bound of link 1, infinity where it fails otherwise. */
+static double worst_of_nodes(const mop_backend *backend, mop_plan *plan, const mop_model *model,
+                             const float *in)
 {
-    float *f = malloc(n * sizeof(float));
-    double *d = malloc(n * sizeof(double));
+    mop_check check = {0};
     mop_err err = {0};
-    assert_non_null(f);
-    assert_non_null(d);
-    memset(f, 0xff, n * sizeof(float));
-    if (backend->read(plan, node, f, n, &err) != MOP_OK)
-        fail_msg("%s", err.msg);
-    for (size_t i = 0; i < n; i++)
-        d[i] = (double)f[i];
-    free(f);
-    return d;
+    if (mop_check_nodes(backend, plan, model, in, &check, &err) == MOP_OK)
+        return check.worst_node;
+    print_message("%s\n", err.msg);
+    return check.worst_node > 1 ? check.worst_node : INFINITY;
 }
 
-static double worst_of_node(const mop_backend *backend, mop_plan *plan, const mop_model *model,
-                            uint32_t index)
+double obo_worst_as(const mop_backend *backend, mop_device *device, const mop_model *model,
+                    mop_dtype dtype, const float *in)
 {
-    const mop_node *node = &model->graph->nodes[index];
-    const size_t n = (size_t)mop_shape_elems(node->inst.out);
-    double *in[MOP_MAX_IN] = {NULL};
-    mop_ref_args args = {.inst = &node->inst};
-    for (uint32_t k = 0; k < node->inst.n_in; k++)
-        args.in[k] = in[k] =
-            read_double(backend, plan, node->in[k], (size_t)mop_shape_elems(node->inst.in[k]));
-    for (uint32_t k = 0; k < MOP_MAX_WEIGHTS; k++)
-        args.w[k] = mop_model_w(model, index, k);
-    double *got = read_double(backend, plan, index, n);
-    args.out = malloc(n * sizeof(double));
-    args.bound = malloc(n * sizeof(double));
-    assert_non_null(args.out);
-    assert_non_null(args.bound);
-    mop_op_reference(&args);
-    double worst = 0;
-    for (size_t i = 0; i < n; i++) {
-        double e = fabs(got[i] - args.out[i]);
-        double ratio = e == 0 ? 0 : e / args.bound[i];
-        if (!(ratio <= worst))
-            worst = isnan(ratio) ? INFINITY : ratio;
-    }
-    free(args.out);
-    free(args.bound);
-    free(got);
-    for (uint32_t k = 0; k < MOP_MAX_IN; k++)
-        free(in[k]);
+    const uint32_t last = model->graph->n_nodes - 1;
+    const size_t n = (size_t)mop_shape_elems(model->graph->nodes[last].inst.out);
+    const mop_plan_desc desc = {.keep_all = true, .dtype = dtype};
+    mop_plan *plan = NULL;
+    mop_err err = {0};
+    float *out = malloc(n * sizeof(float)), *read = malloc(n * sizeof(float));
+    assert_non_null(out);
+    assert_non_null(read);
+    memset(out, 0xff, n * sizeof(float));
+    memset(read, 0xff, n * sizeof(float));
+    if (backend->plan(device, model, &desc, &plan, &err) != MOP_OK ||
+        backend->run(plan, in, out, NULL, &err) != MOP_OK ||
+        backend->read(plan, last, read, n, &err) != MOP_OK)
+        fail_msg("%s", err.msg);
+    double worst = worst_of_nodes(backend, plan, model, in);
+    if (memcmp(out, read, n * sizeof(float)) != 0)
+        worst = INFINITY;
+    free(read);
+    free(out);
+    backend->plan_free(plan);
     return worst;
 }
 
 double obo_worst(const mop_backend *backend, mop_device *device, const mop_model *model,
                  const float *in)
 {
-    const uint32_t last = model->graph->n_nodes - 1;
-    const size_t n = (size_t)mop_shape_elems(model->graph->nodes[last].inst.out);
-    const mop_plan_desc desc = {.keep_all = true};
-    mop_plan *plan = NULL;
-    mop_err err = {0};
-    float *out = malloc(n * sizeof(float));
-    assert_non_null(out);
-    memset(out, 0xff, n * sizeof(float));
-    if (backend->plan(device, model, &desc, &plan, &err) != MOP_OK ||
-        backend->run(plan, in, out, NULL, &err) != MOP_OK)
-        fail_msg("%s", err.msg);
-    double worst = 0;
-    for (uint32_t i = 1; i <= last; i++) {
-        double w = worst_of_node(backend, plan, model, i);
-        worst = w > worst ? w : worst;
-    }
-    double *read = read_double(backend, plan, last, n);
-    for (size_t i = 0; i < n; i++)
-        if (!((double)out[i] == read[i]))
-            worst = INFINITY;
-    free(read);
-    free(out);
-    backend->plan_free(plan);
-    return worst;
+    return obo_worst_as(backend, device, model, MOP_DTYPE_FP32, in);
 }

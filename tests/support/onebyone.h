@@ -27,8 +27,12 @@ void obo_free(obo_net *net);
 float *obo_input(const obo_net *net);
 
 /* Plans with keep_all, runs once, and returns the largest |error| / bound over all elements of all
- * nodes (infinity for a NaN), read back one by one. Also checks that run() delivered the last node.
- * A plan or run that fails, fails the test. */
+ * nodes (infinity for a NaN), read back one by one (mop_check_nodes). Also checks that run()
+ * delivered the last node. A plan or run that fails, fails the test. */
+double obo_worst_as(const mop_backend *backend, mop_device *device, const mop_model *model,
+                    mop_dtype dtype, const float *in);
+
+/* The same in float32. */
 double obo_worst(const mop_backend *backend, mop_device *device, const mop_model *model,
                  const float *in);
 

@@ -7,12 +7,14 @@
 
 #ifdef MOP_HALF
 // Two float16 to a word, packed by hand: no optional feature is needed to hold them. Rounded to
-// nearest, ties to even, before the conversion, which a device may do by truncation.
+// nearest, ties to even, before the conversion, which a device may do by truncation; what would be
+// subnormal is zero, because it may flush them where it reads.
 #define HELD uvec2
 uvec2 pack(vec4 v)
 {
     uvec4 bits = floatBitsToUint(v);
-    v = uintBitsToFloat((bits + 0xfff + (bits >> 13 & 1)) & 0xffffe000);
+    bits = (bits + 0xfff + (bits >> 13 & 1)) & 0xffffe000;
+    v = mix(uintBitsToFloat(bits), vec4(0.0), lessThan(bits & 0x7fffffff, uvec4(0x38800000)));
     return uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
 }
 vec4 unpack(uvec2 v)
