@@ -1,5 +1,5 @@
--- What fusions, and Winograd's convolution, are worth: a network's time in a setting over its time without.
--- Beside fuse=none, and beside winograd=off, in the newest sweep that has both; the rest of the setting is the same.
+-- What fusions, Winograd's convolution and number types are worth: a network's time in a setting over its time without.
+-- Beside fuse=none, winograd=off and dtype=fp32, in the newest sweep that has both; the rest of the setting is the same.
 -- ratio 0.80 means that it takes 20 % off: the median over passes of ratios within a pass, between order statistics
 -- that cover the true one with at least 95 % (NULL where there are too few passes).
 -- ?1: glob of variants (all), ?2: back end (all), ?3: X also shows what has too few clean samples
@@ -8,18 +8,18 @@ pair AS (
     SELECT *
     FROM (
         SELECT w.*, p.measurement AS without, p.median_ns AS without_ns,
-            CASE WHEN w.fuse = p.fuse THEN 'winograd' ELSE w.fuse END AS change,
+            CASE WHEN w.dtype <> p.dtype THEN w.dtype WHEN w.fuse = p.fuse THEN 'winograd' ELSE w.fuse END AS change,
             row_number() OVER (
                 PARTITION BY w.variant, w.backend, w.device, w.isa, w.dtype, w.threads, w.batch, w.cache,
-                    w.fuse, w.winograd, p.fuse, p.winograd
+                    w.fuse, w.winograd, p.fuse, p.winograd, p.dtype
                 ORDER BY w.started_utc DESC, w.measurement DESC) AS place
         FROM result_all AS w
         JOIN result_all AS p
             ON p.sweep = w.sweep AND p.variant = w.variant AND p.backend = w.backend AND p.device = w.device
-            AND p.isa = w.isa AND p.dtype = w.dtype AND p.threads = w.threads AND p.batch = w.batch
-            AND p.cache = w.cache
-            AND (p.fuse = 'none' AND w.fuse <> 'none' AND p.winograd = w.winograd
-                OR p.winograd = 'off' AND w.winograd <> 'off' AND p.fuse = w.fuse)
+            AND p.isa = w.isa AND p.threads = w.threads AND p.batch = w.batch AND p.cache = w.cache
+            AND (p.fuse = 'none' AND w.fuse <> 'none' AND p.winograd = w.winograd AND p.dtype = w.dtype
+                OR p.winograd = 'off' AND w.winograd <> 'off' AND p.fuse = w.fuse AND p.dtype = w.dtype
+                OR p.dtype = 'fp32' AND w.dtype <> 'fp32' AND p.fuse = w.fuse AND p.winograd = w.winograd)
         WHERE w.variant GLOB coalesce(nullif(?1, ''), '*') AND w.backend = coalesce(nullif(?2, ''), w.backend)
             AND (upper(?3) = 'X' OR w.grade IS NOT 'X' AND p.grade IS NOT 'X'))
     WHERE place = 1

@@ -119,6 +119,23 @@ static void queries_name_the_number_type(void **state)
     mop_db_close(db);
 }
 
+static void a_number_type_is_worth_its_ratio_to_float32(void **state)
+{
+    mop_db *db = open_db();
+    mop_table t = {0};
+    mop_err err = {0};
+    (void)state;
+    DBFIX_OK(mop_db_query(db, mop_named_query("fusion"), NULL, 0, &t, &err));
+    assert_int_equal(t.n_rows, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(at(&t, i, "change")->text, "fp16s");
+        assert_float_equal(at(&t, i, "ratio")->r, 0.75, 1e-4);
+        assert_int_equal(at(&t, i, "passes")->i, 12);
+    }
+    mop_table_release(&t);
+    mop_db_close(db);
+}
+
 static void the_report_keeps_them_apart(void **state)
 {
     char page[512];
@@ -131,6 +148,9 @@ static void the_report_keeps_them_apart(void **state)
     assert_non_null(text);
     assert_non_null(strstr(text, ", 1 thread\n"));
     assert_non_null(strstr(text, ", 1 thread, fp16s\n"));
+    assert_non_null(strstr(text, "## What fusions and number types are worth"));
+    assert_non_null(
+        strstr(text, "| fp32 | fp16s | mobileone-s0 | 0.7500 | 0.7500 | 0.7500 | 12 |"));
     free(text);
 }
 
@@ -140,6 +160,7 @@ int main(void)
         cmocka_unit_test(number_types_of_one_sweep_are_compared_where_both_are_named),
         cmocka_unit_test(two_variants_are_compared_in_a_number_type_of_each),
         cmocka_unit_test(queries_name_the_number_type),
+        cmocka_unit_test(a_number_type_is_worth_its_ratio_to_float32),
         cmocka_unit_test(the_report_keeps_them_apart),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -152,13 +152,13 @@ static void the_report_has_a_section_only_where_settings_differ(void **state)
     (void)state;
     make(12, false);
     char *text = report();
-    expect(text, "## What fusion is worth", false);
+    expect(text, "## What fusions and number types are worth", false);
     expect(text, "### cpu: synthetic", true);
     expect(text, ", fuse all", false); /* what is the default is not said */
     free(text);
     make(12, true);
     text = report();
-    expect(text, "## What fusion is worth", true);
+    expect(text, "## What fusions and number types are worth", true);
     expect(text, "thread, fuse none, Winograd auto\n", true);
     expect(text, "thread, fuse all, Winograd off\n", true);
     expect(text,
