@@ -34,7 +34,7 @@ typedef enum mop_flag {
 
 typedef struct mop_device_record {
     char backend[16]; /* "cpu", "vulkan" */
-    char name[128], type[16], driver[384], uuid[40], isa[16];
+    char name[128], type[16], driver[128], uuid[40], isa[16];
     bool is_software;
     double peak_flops;     /* measured FMA peak of one core in FLOP/s; 0 if unknown */
     char fingerprint[512]; /* CPU, kernel, compiler ...: one "key=value;" text */

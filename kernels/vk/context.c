@@ -55,17 +55,12 @@ static mop_status create_device(mop_vk *vk, mop_err *err)
     return s;
 }
 
-/* The switches that make a difference here, behind the driver's name: what is measured with them is
- * not the device as it is. */
 static void name_switches(mop_vk *vk, bool could_share)
 {
     mop_vk_switches s = vk->switches;
-    char text[MOP_VK_SWITCHES_TEXT];
-    size_t n = strlen(vk->info.driver);
     s.killed &= vk->caps.has;
     s.staging = s.staging && could_share;
-    if (*mop_vk_switches_name(&s, ", ", text) != '\0')
-        (void)snprintf(vk->info.driver + n, sizeof vk->info.driver - n, ", %s", text); /* fits */
+    (void)mop_vk_switches_name(&s, ", ", vk->switched);
 }
 
 mop_status mop_vk_find(mop_vk *vk, const mop_vk_options *options, mop_err *err)

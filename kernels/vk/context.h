@@ -60,8 +60,7 @@ typedef struct mop_vk_cache_key {
 
 typedef struct mop_vk_device_info {
     char name[128];
-    char driver[384]; /* "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)"; of an open device, with what is
-                         switched off or forced there: ", no-shuffle, staging" */
+    char driver[128]; /* "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)" */
     char uuid[40];    /* hexadecimal */
     VkPhysicalDeviceType type;
 } mop_vk_device_info;
@@ -90,6 +89,7 @@ typedef struct mop_vk {
     mop_vk_device_info info;
     mop_vk_caps caps;
     mop_vk_switches switches;
+    char switched[MOP_VK_SWITCHES_TEXT]; /* those that make a difference: "no-shuffle, staging" */
     bool is_shared; /* buffers are mapped and used in place; otherwise they are staged */
     bool is_lost;   /* sticky */
     bool spins;     /* waits end by asking, because it is no CPU (backend_vulkan_wait.c) */

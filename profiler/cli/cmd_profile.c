@@ -282,9 +282,10 @@ static mop_status profile_on(const struct typed *o, const struct manner *how,
     if (status == MOP_OK)
         status = mop_cli_write_table(&table, o->format, o->output, err);
     if (status == MOP_OK) {
-        const bool is_special = strstr(info.driver, ", ") != NULL; /* tuned, or switched */
+        const bool is_tuned = strstr(info.driver, ", tuned ") != NULL;
+        const bool is_named = is_tuned || o->vulkan != NULL;
         fprintf(stderr, "%s%s%s%s: ", m->spec.text, mop_cli_switches_name(&how->desc, switches),
-                is_special ? " on " : "", is_special ? info.driver : "");
+                is_named ? " on " : "", is_named ? is_tuned ? info.driver : info.name : "");
         summary(m, &planned, &t, &limits);
     }
     mop_table_release(&table);

@@ -22,10 +22,10 @@ typedef struct mop_device_choice {
 } mop_device_choice;
 
 typedef struct mop_device_info {
-    char name[128];
+    char name[128];   /* Vulkan: with what is switched off or forced, which makes it another device
+                         wherever results are kept */
     char type[16];    /* "cpu", "software", "integrated", "discrete", "virtual", "other" */
-    char driver[384]; /* Vulkan: driver, its version and what is switched off or forced; CPU:
-                         highest level used, and the tuning */
+    char driver[128]; /* Vulkan driver name and version; CPU: highest level used, and the tuning */
     char uuid[40];    /* stable identity of the device, hexadecimal */
     char isa[16];     /* CPU: "avx2"; else "" */
     int threads;

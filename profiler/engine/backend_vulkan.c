@@ -1,4 +1,5 @@
 /* The Vulkan back end: one recorded command buffer per plan, one submit and one fence per run. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "kernels/vk/timer.h"
 #include "profiler/base/alloc.h"
 #include "profiler/base/clock.h"
+#include "profiler/base/hash.h"
 #include "profiler/engine/backend_vulkan.h"
 #include "profiler/engine/vulkan_facts.h"
 
@@ -74,7 +76,14 @@ static void describe(const mop_vk_device_info *from, int threads, mop_device_inf
 
 static void vulkan_info(const mop_device *device, mop_device_info *info)
 {
-    describe(&device->vk->info, device->vk->threads, info);
+    const mop_vk *vk = device->vk;
+    const size_t size = sizeof info->name, tail = sizeof "...12345678";
+    describe(&vk->info, vk->threads, info);
+    if (*vk->switched != '\0' &&
+        snprintf(info->name, size, "%s, %s", vk->info.name, vk->switched) >= (int)size)
+        (void)snprintf(info->name + size - tail, tail,
+                       "...%08" PRIx32, /* of any length, one name */
+                       (uint32_t)mop_hash(MOP_HASH_INIT, vk->switched, strlen(vk->switched)));
 }
 
 static mop_status vulkan_list(mop_device_info *info, size_t cap, size_t *n, mop_err *err)

@@ -205,7 +205,7 @@ mop_status mop_cpu_facts(const mop_device_choice *choice, mop_fact_fn *tell, voi
 {
     uint64_t bytes[MOP_CPU_CACHES];
     const unsigned usable = mop_isa_detect();
-    char item[24], value[64];
+    char item[32], value[64];
     cpu_set_t set;
     size_t n = 0;
     mop_status status;

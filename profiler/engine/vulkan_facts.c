@@ -33,7 +33,8 @@ static void say_identity(struct teller *t, const mop_vk *vk)
 {
     VkPhysicalDeviceProperties p;
     vk->fn.GetPhysicalDeviceProperties(vk->physical, &p);
-    say(t, "driver as stored", "with what is switched off or forced", "%s", vk->info.driver);
+    say(t, "switches", "without effect here are not named", "%s",
+        *vk->switched != '\0' ? vk->switched : "none");
     say(t, "Vulkan version", "", "%u.%u.%u", VK_API_VERSION_MAJOR(p.apiVersion),
         VK_API_VERSION_MINOR(p.apiVersion), VK_API_VERSION_PATCH(p.apiVersion));
     say(t, "vendor", "PCI number, or one of Khronos from 0x10000 on", "0x%04" PRIx32, p.vendorID);

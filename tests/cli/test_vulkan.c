@@ -64,21 +64,26 @@ static void a_sweep_keeps_its_switches_and_rerun_repeats_them(void **state)
 {
     (void)state;
     need_device();
-    EXPECT({"$MOPROF sweep --variants mobileone-s0@32 --backends vulkan --precision 0.5 --budget "
-            "1m --max-passes 3 --quiet --vulkan staging,flush,no-shuffle --db s.db",
-            0, "next: moprof report"},
-           {"$MOPROF query \"SELECT driver FROM device WHERE backend = 'vulkan'\" --db s.db -f csv",
-            0, ", no-shuffle, staging, flush"},
-           {"$MOPROF query 'SELECT plan_text FROM sweep' --db s.db -f csv", 0,
-            ";vulkan=no-shuffle,staging,flush;batch=1;"},
-           {"$MOPROF rerun 1 --db s.db --quiet -o change.csv", 0, " compared: "},
-           {"$MOPROF query 'SELECT count(*) AS n, count(DISTINCT plan_text) AS plans FROM sweep' "
-            "--db s.db -f csv",
-            0, "2,1"},
-           {"$MOPROF query \"SELECT count(DISTINCT driver) AS n FROM device WHERE backend = "
-            "'vulkan'\" "
-            "--db s.db -f csv",
-            0, "\n1"});
+    EXPECT(
+        {"$MOPROF sweep --variants mobileone-s0@32 --backends vulkan --precision 0.5 --budget "
+         "1m --max-passes 3 --quiet --vulkan staging,flush,no-shuffle --db s.db",
+         0, "next: moprof report"},
+        {"$MOPROF query \"SELECT name FROM device WHERE backend = 'vulkan'\" --db s.db -f csv", 0,
+         ", no-shuffle, staging, flush"},
+        {"$MOPROF query 'SELECT plan_text FROM sweep' --db s.db -f csv", 0,
+         ";vulkan=no-shuffle,staging,flush;batch=1;"},
+        {"$MOPROF rerun 1 --db s.db --quiet -o change.csv", 0, " compared: "},
+        {"$MOPROF query 'SELECT count(*) AS n, count(DISTINCT plan_text) AS plans FROM sweep' "
+         "--db s.db -f csv",
+         0, "2,1"},
+        {"$MOPROF sweep --variants mobileone-s0@32 --backends vulkan --precision 0.5 --budget 1m "
+         "--max-passes 3 --quiet --db s.db",
+         0, "next: moprof report"},
+        {"$MOPROF query 'SELECT device FROM result' --db s.db -f csv | sort -u | wc -l", 0, "3"},
+        {"$MOPROF query \"SELECT count(DISTINCT name) AS n FROM device WHERE backend = "
+         "'vulkan'\" "
+         "--db s.db -f csv",
+         0, "\n2"});
 }
 
 /* No driver at all, and one whose library is missing: both are no device, with the reason. */
