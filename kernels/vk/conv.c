@@ -99,7 +99,7 @@ static void pack(const mop_vk_task *task, const float *const w[MOP_MAX_WEIGHTS],
     }
 }
 
-static bool may_fall_outside(const mop_op_inst *inst)
+bool mop_vk_falls_outside(const mop_op_inst *inst)
 {
     const mop_conv_params *p = &inst->params.u.conv;
     const mop_shape in = inst->in[0], out = inst->out;
@@ -133,7 +133,7 @@ static void dispatch_tiled(const mop_vk_task *task, mop_vk_dispatch *d)
         (uint32_t)p->dilation,
         (uint32_t)p->pad_top,
         (uint32_t)p->pad_left,
-        may_fall_outside(inst),
+        mop_vk_falls_outside(inst),
         (uint32_t)inst->params.act,
         inst->params.has_residual,
     };

@@ -90,6 +90,12 @@ const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_
 uint32_t mop_vk_kernel_dispatch(const mop_vk_kernel *kernel, const mop_vk_task *task,
                                 mop_vk_dispatch d[MOP_VK_STEPS]);
 
+/* A fully connected layer, also in the form of a 1x1 convolution of a 1x1 map. */
+bool mop_vk_is_fc(const mop_op_inst *inst);
+
+/* Whether some tap of a convolution lies outside of its input. */
+bool mop_vk_falls_outside(const mop_op_inst *inst);
+
 /* Groups of four channels. */
 static inline uint32_t mop_vk_c4(int32_t channels)
 {

@@ -129,16 +129,21 @@ static void dispatch_pool(const mop_vk_task *task, mop_vk_dispatch *d)
     mop_vk_set_groups(d, mop_vk_vec4s(out));
 }
 
-/* A 1x1 convolution of a 1x1 map is a fully connected layer with the same weights. */
-static bool fits_fc(const mop_vk_caps *caps, const mop_op_inst *inst)
+/* A 1x1 convolution of a 1x1 map has the weights of a fully connected layer. */
+bool mop_vk_is_fc(const mop_op_inst *inst)
 {
     const mop_conv_params *p = &inst->params.u.conv;
-    (void)caps;
     if (inst->op == MOP_OP_FC)
         return true;
     return inst->op == MOP_OP_CONV2D && p->groups == 1 && p->kh == 1 && p->kw == 1 &&
            pixels(inst->in[0]) == 1 && pixels(inst->out) == 1 && p->pad_top == 0 &&
            p->pad_left == 0;
+}
+
+static bool fits_fc(const mop_vk_caps *caps, const mop_op_inst *inst)
+{
+    (void)caps;
+    return mop_vk_is_fc(inst);
 }
 
 static size_t fc_vec4s(const mop_vk_task *task)

@@ -5,10 +5,13 @@
 /* Below it float16 is subnormal. */
 #define LEAST_NORMAL 0x1p-14f
 
+/* Half a step of integers -127 to 127, as a share of the largest magnitude. */
+#define INT8_SHARE (1.0 / 254)
+
 mop_status mop_vk_runs(const mop_vk_caps *caps, mop_dtype dtype, mop_err *err)
 {
     (void)caps;
-    if (dtype == MOP_DTYPE_FP32 || dtype == MOP_DTYPE_FP16S)
+    if (dtype != MOP_DTYPE_FP16)
         return MOP_OK;
     return mop_fail(err, MOP_EUNSUPPORTED, "back end vulkan has no shaders for %s",
                     mop_dtype_name(dtype));
@@ -42,6 +45,22 @@ void mop_vk_decode(mop_dtype dtype, const void *src, float *dst, size_t n)
         dst[i] = mop_fp16_to(half[i]);
 }
 
+float mop_vk_int8_scale(const float *w, size_t n)
+{
+    float top = 0;
+    for (size_t i = 0; i < n; i++)
+        top = fmaxf(top, fabsf(w[i]));
+    return top / 127;
+}
+
+int mop_vk_int8_of(float w, float scale)
+{
+    const long q = scale > 0 ? lrintf(w / scale) : 0;
+    return (int)(q < -127 ? -127 : q > 127 ? 127 : q);
+}
+
+/* In 8-bit integers inputs are rounded too: that is in the node's own bound, and in the network's,
+ * to which it would add what constants do in quadrature, within the factor that is there. */
 void mop_vk_precision(const mop_vk_task *task, mop_precision *out)
 {
     *out = (mop_precision){0};
@@ -52,12 +71,24 @@ void mop_vk_precision(const mop_vk_task *task, mop_precision *out)
             .tiny = (double)LEAST_NORMAL,
             .largest = MOP_FP16_MAX,
         };
+    if (task->dtype == MOP_DTYPE_INT8)
+        *out = (mop_precision){.constants = INT8_SHARE, .is_scaled = true};
 }
 
-/* BatchNorm's constants are not held themselves: see its bound. */
+static void hold_int8(float *w, size_t n)
+{
+    const float scale = mop_vk_int8_scale(w, n);
+    for (size_t i = 0; i < n; i++)
+        w[i] = (float)mop_vk_int8_of(w[i], scale) * scale;
+}
+
+/* BatchNorm's constants are not held themselves: see its bound. In 8-bit integers constant 0 is
+ * the weights, channel after channel, and 1 the bias, which stays float32. */
 void mop_vk_hold(const mop_vk_task *task, uint32_t j, float *w, size_t n)
 {
-    (void)j;
+    const size_t channels = (size_t)task->inst->out.c;
+    for (size_t o = 0; o < channels && task->dtype == MOP_DTYPE_INT8 && j == 0; o++)
+        hold_int8(w + o * (n / channels), n / channels);
     if (!mop_vk_is_half(task->dtype) || task->inst->op == MOP_OP_BATCHNORM)
         return;
     for (size_t i = 0; i < n; i++)
@@ -81,9 +112,41 @@ static void batchnorm_bound(const mop_ref_args *args)
     }
 }
 
+/* Inputs are read as scale q within (1/2 + 1e-4) scale: rounding to an integer, and what divisions
+ * and products of float32 add to it. The sum of products is exact; at most 8 roundings make it
+ * float32, scale it and add the bias. */
+static void int8_bound(const mop_ref_args *args)
+{
+    const mop_op_inst *inst = args->inst;
+    const bool has_bias =
+        inst->op == MOP_OP_FC ? inst->params.u.fc.has_bias : inst->params.u.conv.has_bias;
+    const size_t c = (size_t)inst->out.c, pixels = (size_t)inst->out.h * (size_t)inst->out.w;
+    const size_t size = (size_t)mop_shape_elems(inst->in[0]) / (size_t)inst->in[0].n;
+    mop_weight_desc desc[MOP_MAX_WEIGHTS];
+    (void)mop_op_weights(inst, desc);
+    const size_t terms = (size_t)desc[0].elems / c;
+    for (size_t image = 0; image < (size_t)inst->in[0].n; image++) {
+        double top = 0;
+        for (size_t i = 0; i < size; i++)
+            top = fmax(top, fabs(args->in[0][image * size + i]));
+        for (size_t o = 0; o < c; o++) {
+            const double bias = has_bias ? (double)args->w[1][o] : 0;
+            double sum = 0;
+            for (size_t i = 0; i < terms; i++)
+                sum += fabs((double)args->w[0][o * terms + i]);
+            const double read = 0.5001 / 127 * top * sum;
+            for (size_t p = 0; p < pixels; p++) {
+                const size_t at = (image * pixels + p) * c + o;
+                args->bound[at] = read + 16 * MOP_ROUNDOFF_FP32 *
+                                             (fabs(args->out[at] - bias) + read + fabs(bias));
+            }
+        }
+    }
+}
+
 mop_bound_fn *mop_vk_bound(const mop_vk_task *task)
 {
     if (mop_vk_is_half(task->dtype) && task->inst->op == MOP_OP_BATCHNORM)
         return batchnorm_bound;
-    return NULL;
+    return task->dtype == MOP_DTYPE_INT8 ? int8_bound : NULL;
 }

@@ -17,6 +17,11 @@ void mop_vk_decode(mop_dtype dtype, const void *src, float *dst, size_t n);
 void mop_vk_precision(const mop_vk_task *task, mop_precision *out);
 void mop_vk_hold(const mop_vk_task *task, uint32_t j, float *w, size_t n);
 
+/* The scale of n values that share one as 8-bit integers, and a value as such an integer, -127 to
+ * 127. */
+float mop_vk_int8_scale(const float *w, size_t n);
+int mop_vk_int8_of(float w, float scale);
+
 /* The bound of a task that the operator's own under mop_vk_precision() does not cover; else NULL.
  */
 mop_bound_fn *mop_vk_bound(const mop_vk_task *task);

@@ -332,6 +332,22 @@ static void convolution_without_subgroups_is_right(void **state)
     *caps = before;
 }
 
+/* The same integers from shifts and products as from the instruction for dot products. */
+static void integers_without_dot_products_are_right(void **state)
+{
+    (void)state;
+    vulkan_need_device(&fixture);
+    mop_vk_caps *caps = &fixture.device->vk->caps;
+    const mop_vk_caps before = *caps;
+    static const struct conv_case cases[] = {
+        {{2, 7, 11, 9}, 18, 3, 2, 1, 1, 1, MOP_ACT_RELU, true, true},
+        {{2, 1, 1, 13}, 6, 1, 1, 1, 1, 0, MOP_ACT_SIGMOID, true, true},
+    };
+    caps->features &= ~(uint32_t)MOP_VK_CAN_DOT;
+    check_convs(cases, sizeof cases / sizeof cases[0], NULL);
+    *caps = before;
+}
+
 /* Every shader of the list is reached by the tests above through the choice of kernels. */
 static void the_last_fitting_row_wins(void **state)
 {
@@ -462,6 +478,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(dynamic_activations_are_right),
         cmocka_unit_test(attention_is_right),
         cmocka_unit_test(convolution_without_subgroups_is_right),
+        cmocka_unit_test(integers_without_dot_products_are_right),
         cmocka_unit_test(subgroups_of_4_lanes_are_right),
         cmocka_unit_test(subgroups_of_8_lanes_are_right),
         cmocka_unit_test(subgroups_of_16_lanes_are_right),

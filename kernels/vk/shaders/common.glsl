@@ -28,18 +28,40 @@ vec4 unpack(uvec2 v)
 #endif
 
 layout(local_size_x_id = 0) in;
+// A shader of integers says which of its bindings hold words: MOP_WORDS_OUT (dst) and MOP_WORDS_IN
+// (src0, and uvec4 in weights), read by WORD and WORDS.
+#ifdef MOP_WORDS_OUT
+layout(set = 0, binding = 0) writeonly buffer Out { uint dst[]; };
+#else
 layout(set = 0, binding = 0) writeonly buffer Out { HELD dst[]; };
 #define STORE(i, v) dst[i] = pack(v)
+#endif
 #ifdef MOP_TEXEL
-layout(set = 0, binding = 1) uniform samplerBuffer src0;
-layout(set = 0, binding = 2) uniform samplerBuffer src1;
-layout(set = 0, binding = 3) uniform samplerBuffer weights;
-#define LOAD(from, i) texelFetch(from, int(i))
+#ifdef MOP_WORDS_IN
+#define SAMPLER usamplerBuffer
 #else
-layout(set = 0, binding = 1) readonly buffer In0 { HELD at[]; } src0;
+#define SAMPLER samplerBuffer
+#endif
+layout(set = 0, binding = 1) uniform SAMPLER src0;
+layout(set = 0, binding = 2) uniform samplerBuffer src1;
+layout(set = 0, binding = 3) uniform SAMPLER weights;
+#define LOAD(from, i) texelFetch(from, int(i))
+#define WORD(from, i) texelFetch(from, int(i)).x
+#define WORDS(from, i) texelFetch(from, int(i))
+#else
+#ifdef MOP_WORDS_IN
+#define IN_T uint
+#define WEIGHTS_T uvec4
+#else
+#define IN_T HELD
+#define WEIGHTS_T HELD
+#endif
+layout(set = 0, binding = 1) readonly buffer In0 { IN_T at[]; } src0;
 layout(set = 0, binding = 2) readonly buffer In1 { HELD at[]; } src1;
-layout(set = 0, binding = 3) readonly buffer Weights { HELD at[]; } weights;
+layout(set = 0, binding = 3) readonly buffer Weights { WEIGHTS_T at[]; } weights;
 #define LOAD(from, i) unpack(from.at[i])
+#define WORD(from, i) from.at[i]
+#define WORDS(from, i) from.at[i]
 #endif
 
 const uint LANES = gl_WorkGroupSize.x;
