@@ -9,8 +9,10 @@ static bool fits(const mop_vk_caps *caps, const mop_op_inst *inst)
            p->groups > 1 && p->kh <= 11 && p->kw <= 11;
 }
 
-/* Tile of output pixels per lane: 4 by 4 where it divides or hardly overhangs, 4 by 2 otherwise,
- * less for wide windows. Larger ones gain a little on lavapipe and take seconds to compile. */
+/* Tile of output pixels per lane. Maps whose sides are multiples of 7, as all of a network for 224
+ * pixels, are cut into 7 by 4, small ones into 2 by 7: on lavapipe 5 to 25 % faster than 4 by 4,
+ * which is for the others, or 4 by 2 where it would overhang. Less for wide windows; larger ones
+ * gain a little and take seconds to compile. */
 static mop_vk_variant choose_tile(const mop_op_inst *inst)
 {
     const mop_conv_params *p = &inst->params.u.conv;
@@ -19,12 +21,17 @@ static mop_vk_variant choose_tile(const mop_op_inst *inst)
                         .y = out.h % 4 == 0 || out.h >= 28 ? 4 : 2};
     if (p->kh * p->kw > 9 || out.h < 2)
         v.y = 1;
+    else if (out.h % 7 == 0 && out.h <= 14)
+        v = (mop_vk_variant){.x = 2, .y = 7};
+    else if (out.w % 7 == 0 && out.h % 4 == 0)
+        v = (mop_vk_variant){.x = 7, .y = 4};
     return v;
 }
 
 static size_t variants(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_variant *list)
 {
-    static const uint8_t others[][2] = {{4, 4}, {4, 2}, {4, 1}, {2, 2}, {2, 1}, {1, 1}};
+    static const uint8_t others[][2] = {{4, 4}, {4, 2}, {7, 4}, {2, 7},
+                                        {4, 1}, {2, 2}, {2, 1}, {1, 1}};
     size_t n = 0;
     (void)caps;
     list[n++] = choose_tile(inst);

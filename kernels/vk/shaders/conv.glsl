@@ -27,18 +27,19 @@ layout(constant_id = 19) const bool RESIDUAL = false; // src1
 const uint C4 = (C + 3) / 4, O4 = (O + 3) / 4;
 const uint KC = C < 4 ? C : 4;                 // channels of a group that are not padding
 const uint PIXELS = IMAGES * OH * OW;
+// pixels of output and input correspond one to one
+const bool SAME = KH * KW == 1 && STRIDE == 1 && IH == OH && IW == OW && PAD_TOP + PAD_LEFT == 0;
 const uint NW = 4 * T * U;                     // weight vec4s of a step
-const uint NL = (NW + LANES - 1) / LANES;      // of them in each lane
 const uint TILE = T + KH * KW * C4 * 4 * T;    // vec4s of a tile
 
 #ifdef MOP_SHUFFLE
-#define LOAD_WEIGHTS(at)                                                                            \
-    vec4 held[NL];                                                                                 \
-    [[unroll]] for (uint i = 0; i < NL; i++)                                                       \
+#define HOLD(at, n)                                                                                \
+    vec4 held[((n) + LANES - 1) / LANES];                                                          \
+    [[unroll]] for (uint i = 0; i < ((n) + LANES - 1) / LANES; i++)                                \
         held[i] = LOAD(weights, (at) + i * LANES + gl_LocalInvocationID.x);
 #define WEIGHT(at, i) subgroupShuffle(held[(i) / LANES], (i) % LANES)
 #else
-#define LOAD_WEIGHTS(at)
+#define HOLD(at, n)
 #define WEIGHT(at, i) LOAD(weights, (at) + (i))
 #endif
 
@@ -57,7 +58,7 @@ const uint TILE = T + KH * KW * C4 * 4 * T;    // vec4s of a tile
 // U groups of input channels of one tap.
 #define STEP                                                                                       \
     {                                                                                              \
-        LOAD_WEIGHTS(w)                                                                            \
+        HOLD(w, NW)                                                                                \
         [[unroll]] for (uint u = 0; u < U; u++) {                                                  \
             vec4 x[P];                                                                             \
             [[unroll]] for (uint p = 0; p < P; p++) {                                              \
@@ -84,18 +85,22 @@ void main()
     const uint first = gl_WorkGroupID.x * (LANES * P) + lane;
     uint w = tile * TILE + T;
     vec4 acc[P * T];
-    [[unroll]] for (uint t = 0; t < T; t++) {
-        vec4 bias = LOAD(weights, tile * TILE + t);
-        [[unroll]] for (uint p = 0; p < P; p++)
-            acc[p * T + t] = bias;
+    {
+        HOLD(tile * TILE, T)
+        [[unroll]] for (uint t = 0; t < T; t++) {
+            const vec4 bias = WEIGHT(tile * TILE, t);
+            [[unroll]] for (uint p = 0; p < P; p++)
+                acc[p * T + t] = bias;
+        }
     }
     int y0[P], x0[P], origin[P];
     [[unroll]] for (uint p = 0; p < P; p++) {
-        uint q = min(first + p * LANES, PIXELS - 1);
-        uint r = q % (OH * OW);
+        const uint q = min(first + p * LANES, PIXELS - 1), r = IMAGES == 1 ? q : q % (OH * OW);
         y0[p] = int(r / OW * STRIDE) - int(PAD_TOP);
         x0[p] = int(r % OW * STRIDE) - int(PAD_LEFT);
-        origin[p] = int(q / (OH * OW) * (C4 * IH * IW)) + y0[p] * int(IW) + x0[p];
+        origin[p] = SAME ? int(r) : y0[p] * int(IW) + x0[p];
+        if (IMAGES > 1)
+            origin[p] += int(q / (OH * OW) * (C4 * IH * IW));
     }
     for (uint ky = 0; ky < KH; ky++) {
         if (C4 == 1) { // too little work in one tap for a turn of a loop
@@ -114,7 +119,7 @@ void main()
     [[unroll]] for (uint p = 0; p < P; p++) {
         uint q = first + p * LANES;
         if (q < PIXELS) {
-            uint at = q / (OH * OW) * (O4 * OH * OW) + q % (OH * OW);
+            uint at = IMAGES == 1 ? q : q / (OH * OW) * (O4 * OH * OW) + q % (OH * OW);
             [[unroll]] for (uint t = 0; t < T; t++) {
                 uint o4 = tile * T + t;
                 if (O4 % T == 0 || o4 < O4) {

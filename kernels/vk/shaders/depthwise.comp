@@ -28,6 +28,9 @@ const uint NY = (OH + TY - 1) / TY;
 const uint ROWS = (TY - 1) * STRIDE + (KH - 1) * DILATION + 1;
 const uint COLS = (TX - 1) * STRIDE + (KW - 1) * DILATION + 1;
 
+// Whether some tile's i-th row or column lies outside of the input.
+#define MAY_BE_OUT(i, pad, last, size) ((i) < (pad) || (last) * STRIDE + (i) >= (size) + (pad))
+
 void main()
 {
     const uint id = gl_GlobalInvocationID.x;
@@ -35,7 +38,7 @@ void main()
     const uint ty0 = id / NX % NY * TY, tx0 = id % NX * TX;
     const uint c4 = plane % C4;
     const int y0 = int(ty0 * STRIDE) - int(PAD_TOP), x0 = int(tx0 * STRIDE) - int(PAD_LEFT);
-    const int base = int(plane * (IH * IW));
+    const int origin = int(plane * (IH * IW)) + y0 * int(IW) + x0;
     vec4 w[KH * KW], acc[TX * TY];
     vec4 bias = LOAD(weights, c4 * (KH * KW + 1));
     [[unroll]] for (uint i = 0; i < KH * KW; i++)
@@ -44,13 +47,18 @@ void main()
         acc[i] = bias;
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
         vec4 row[COLS];
-        const int y = y0 + int(r);
-        const bool inside_y = uint(y) < IH;
         [[unroll]] for (uint c = 0; c < COLS; c++) {
-            const int x = x0 + int(c);
-            const bool inside = inside_y && uint(x) < IW;
-            vec4 v = LOAD(src0, inside ? base + y * int(IW) + x : 0);
-            row[c] = inside ? v : vec4(0.0);
+            // only the rows and columns that the first or the last tile may have outside are asked
+            const int y = y0 + int(r), x = x0 + int(c);
+            const bool inside = !(MAY_BE_OUT(r, PAD_TOP, NY * TY - TY, IH) && uint(y) >= IH) &&
+                                !(MAY_BE_OUT(c, PAD_LEFT, NX * TX - TX, IW) && uint(x) >= IW);
+            const int at = origin + int(r * IW + c);
+            if (MAY_BE_OUT(r, PAD_TOP, NY * TY - TY, IH) || MAY_BE_OUT(c, PAD_LEFT, NX * TX - TX, IW)) {
+                const vec4 v = LOAD(src0, inside ? at : 0);
+                row[c] = inside ? v : vec4(0.0);
+            } else {
+                row[c] = LOAD(src0, at);
+            }
         }
         [[unroll]] for (uint ty = 0; ty < TY; ty++) {
             [[unroll]] for (uint ky = 0; ky < KH; ky++) {
