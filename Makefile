@@ -215,7 +215,13 @@ fuzz: ## libFuzzer with ASan and UBSan on everything that reads files and texts;
 	    sh tests/fuzz/run.sh $(FUZZ_TIME) build/fuzz $(FUZZ_TARGETS); \
 	else echo "skip: no fuzzing, because $(FUZZ_CC) has no libFuzzer (Debian package libclang-rt-14-dev)"; fi
 
-test-bins: notes $(TEST_BIN) $(B)/moprof
+# What the Vulkan loader puts before the program in tests/cli/test_vulkan_loss.
+VKLAYER := $(if $(CROSS),,$(B)/tests/vklayer/libfail.so)
+$(B)/tests/vklayer/libfail.so: tests/vklayer/fail.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -O1 -fPIC -fvisibility=hidden $(WARN) -shared -o $@ $<
+
+test-bins: notes $(TEST_BIN) $(VKLAYER) $(B)/moprof
 test: test-bins ## run every test; TESTS=glob picks some by path
 	@MOPROF=$(B)/moprof EMULATOR='$(EMULATOR)' sh tests/run.sh $(B) '$(TESTS)'
 
