@@ -17,7 +17,8 @@ static mop_status find_queue(mop_vk *vk, mop_err *err)
         if ((p[i].queueFlags & VK_QUEUE_COMPUTE_BIT) == 0)
             continue;
         vk->family = i;
-        vk->timestamp_bits = p[i].timestampValidBits;
+        vk->timestamp_bits =
+            (vk->caps.features & MOP_VK_CAN_TIMESTAMPS) != 0 ? p[i].timestampValidBits : 0;
         return MOP_OK;
     }
     return mop_fail(err, MOP_ENODEV, "Vulkan device \"%s\" has no compute queue", vk->info.name);

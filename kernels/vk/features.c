@@ -120,6 +120,18 @@ static bool has_domains(const struct sight *s)
     return device && host;
 }
 
+/* The queue that compute work goes to, the first that takes any, counts time. */
+static bool has_timestamps(const struct sight *s)
+{
+    VkQueueFamilyProperties p[16];
+    uint32_t n = 16;
+    s->fn->GetPhysicalDeviceQueueFamilyProperties(s->physical, &n, p);
+    for (uint32_t i = 0; i < n; i++)
+        if ((p[i].queueFlags & VK_QUEUE_COMPUTE_BIT) != 0)
+            return p[i].timestampValidBits > 0;
+    return false;
+}
+
 /* What a device must offer beside the feature bit. */
 static bool has_more(const struct sight *s, size_t i)
 {
@@ -138,6 +150,8 @@ static bool has_more(const struct sight *s, size_t i)
         return (format.bufferFeatures & VK_FORMAT_FEATURE_UNIFORM_TEXEL_BUFFER_BIT) != 0;
     case MOP_VK_AT_CALIBRATED:
         return has_domains(s);
+    case MOP_VK_AT_TIMESTAMPS:
+        return has_timestamps(s);
     default:
         return true;
     }

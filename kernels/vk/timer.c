@@ -16,8 +16,7 @@ enum {
     STEPS = 64,      /* of a round of spin.comp */
     LONGEST = 65535, /* rounds: lavapipe ends every loop there */
     LEAST_TRIES = 4, /* of each length */
-    MOST_TRIES = 30, /* before less work is tried */
-    WORKS = 3,       /* works in all, each half the one before */
+    MOST_TRIES = 30, /* before other work is tried */
     SEED = 0x2545f491,
     WHY = sizeof((mop_vk_timer *)0)->why
 };
@@ -258,18 +257,29 @@ static bool fits(const struct times *best, char *why)
     return *why == '\0';
 }
 
-/* Doubles the work until the host sees length 4 last long enough each of a few times. */
+/* The least that the host sees of some runs. */
+static mop_status least_wall(struct spin *s, uint32_t rounds, double *wall, mop_err *err)
+{
+    mop_status st = MOP_OK;
+    *wall = HUGE_VAL;
+    for (int i = 0; st == MOP_OK && i < LEAST_TRIES; i++) {
+        double once = 0;
+        st = run(s, rounds, &once, err);
+        *wall = fmin(*wall, once);
+    }
+    return st;
+}
+
+/* Doubles the work until length 4 takes the host long enough beside no work at all. */
 static mop_status find_rounds(struct spin *s, mop_err *err)
 {
-    double wall = 0, again = 0;
-    mop_status st = run(s, s->rounds, &again, err); /* may compile */
-    while (st == MOP_OK && wall < ENOUGH_NS && 8 * s->rounds <= LONGEST) {
+    double none = 0, wall = 0;
+    mop_status st = run(s, s->rounds, &wall, err); /* may compile */
+    if (st == MOP_OK)
+        st = least_wall(s, 0, &none, err);
+    for (wall = none; st == MOP_OK && wall - none < ENOUGH_NS && 8 * s->rounds <= LONGEST;) {
         s->rounds *= 2;
-        wall = HUGE_VAL;
-        for (int i = 0; st == MOP_OK && i < LEAST_TRIES; i++) {
-            st = run(s, 4 * s->rounds, &again, err);
-            wall = fmin(wall, again);
-        }
+        st = least_wall(s, 4 * s->rounds, &wall, err);
     }
     return st;
 }
@@ -300,24 +310,29 @@ static mop_status measure(struct spin *s, char *why, bool *is_certain, mop_err *
     return MOP_OK;
 }
 
-/* Leaves the reason in `why`, or nothing. What does not fit is tried with less work before it
- * counts: on a busy machine a scheduler may cut into every run of 2 ms, but not of 0.25 ms. */
+/* Leaves the reason in `why`, or nothing. On a busy machine a scheduler may cut into every run of
+ * 2 ms but not of 0.5 ms, or may have made short work look long to find_rounds(): what does not fit
+ * is tried with more and with less work before it counts. */
 static mop_status judge(struct spin *s, char *why, mop_err *err)
 {
+    static const int shifts[] = {0, 2, 4, -1, -2};
     bool is_certain = false;
     mop_status st = find_rounds(s, err);
-    if (st == MOP_OK && !is_right(s, 4 * s->rounds)) {
+    const uint32_t rounds = s->rounds;
+    if (st == MOP_OK && !is_right(s, 4 * rounds)) {
         (void)snprintf(why, WHY, "the kernel that tests its timestamps gives a wrong result");
         return MOP_OK;
     }
-    for (int i = 0; st == MOP_OK && !is_certain && i < WORKS; i++) {
+    for (size_t i = 0; st == MOP_OK && !is_certain && i < sizeof shifts / sizeof shifts[0]; i++) {
         char again[WHY] = "";
+        s->rounds = shifts[i] >= 0 ? rounds << shifts[i] : rounds >> -shifts[i];
+        if (4 * s->rounds > LONGEST)
+            continue;
         st = measure(s, again, &is_certain, err);
         if (i == 0 || is_certain || *again == '\0')
-            memcpy(why, again, WHY); /* the longest run has the clearest reason */
+            memcpy(why, again, WHY);
         if (*again == '\0')
             break;
-        s->rounds = s->rounds > 1 ? s->rounds / 2 : 1;
     }
     return st;
 }

@@ -65,11 +65,13 @@ mop_status mop_winograd_parse(const char *text, bool *no_winograd, mop_err *err)
 
 typedef struct mop_plan_info {
     uint64_t arena_bytes, weight_bytes;
-    uint64_t live_bytes;   /* of what the arena holds, at the step that needs most */
-    uint64_t setup_ns;     /* planning, packing, pipeline creation */
-    uint64_t pipeline_ns;  /* of that, making pipelines; 0: none were made */
-    uint32_t n_pipelines;  /* made for this plan, those that were there already not counted */
-    uint64_t first_run_ns; /* 0 until the first run has ended */
+    uint64_t live_bytes;        /* of what the arena holds, at the step that needs most */
+    uint64_t setup_ns;          /* planning, packing, pipeline creation */
+    uint64_t pipeline_ns;       /* of that, making pipelines; 0: none were made */
+    uint32_t n_pipelines;       /* made for this plan, those that were there already not counted */
+    const char *pipeline_cache; /* of the device, on disk: mop_vk_cache_state_name(); NULL: it has
+                                   no pipelines */
+    uint64_t first_run_ns;      /* 0 until the first run has ended */
     uint32_t n_dispatches;
     bool is_locked;       /* its memory cannot be paged out */
     bool is_lock_refused; /* the system would not lock it; false where memory is the driver's */

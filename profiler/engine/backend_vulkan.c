@@ -154,6 +154,7 @@ static mop_status vulkan_plan(mop_device *device, const mop_model *model, const 
     s = mop_vulkan_plan_init(plan, model, err);
     plan->info.pipeline_ns = plan->vk->pipelines_ns - made_ns;
     plan->info.n_pipelines = plan->vk->pipelines_made - made;
+    plan->info.pipeline_cache = mop_vk_cache_state_name(plan->vk->cache_state);
     if (s == MOP_OK)
         s = mop_vulkan_record(plan, false, err);
     if (s != MOP_OK) {

@@ -42,7 +42,7 @@ static const struct {
 };
 enum { KNOWN = sizeof known / sizeof known[0] };
 /* Nothing has to be enabled for these. */
-static const uint32_t silent = MOP_VK_CAN_SHUFFLE | MOP_VK_CAN_TEXEL;
+static const uint32_t silent = MOP_VK_CAN_SHUFFLE | MOP_VK_CAN_TEXEL | MOP_VK_CAN_TIMESTAMPS;
 
 /* What vkCreateDevice was given, and the version that the device pretends to be. */
 static struct {

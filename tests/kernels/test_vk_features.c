@@ -24,6 +24,7 @@ typedef struct fake {
     bool has_bits; /* every feature bit it is asked for */
     uint32_t own, least, most;
     bool can_shuffle, has_texel, has_domains;
+    bool has_no_clock; /* its compute queue, not the one before it */
 } fake;
 
 static fake fakes[MOST];
@@ -91,6 +92,15 @@ static VKAPI_ATTR void VKAPI_CALL fake_format(VkPhysicalDevice d, VkFormat forma
         .bufferFeatures = at(d)->has_texel ? VK_FORMAT_FEATURE_UNIFORM_TEXEL_BUFFER_BIT : 0};
 }
 
+static VKAPI_ATTR void VKAPI_CALL fake_queues(VkPhysicalDevice d, uint32_t *n,
+                                              VkQueueFamilyProperties *p)
+{
+    *n = 2;
+    p[0] = (VkQueueFamilyProperties){.queueFlags = VK_QUEUE_TRANSFER_BIT, .timestampValidBits = 64};
+    p[1] = (VkQueueFamilyProperties){.queueFlags = VK_QUEUE_COMPUTE_BIT,
+                                     .timestampValidBits = at(d)->has_no_clock ? 0 : 36};
+}
+
 static VKAPI_ATTR VkResult VKAPI_CALL fake_extensions(VkPhysicalDevice d, const char *layer,
                                                       uint32_t *n, VkExtensionProperties *out)
 {
@@ -118,6 +128,7 @@ static const mop_vk_fn table = {
     .GetPhysicalDeviceProperties2 = fake_properties2,
     .GetPhysicalDeviceFeatures2 = fake_features2,
     .GetPhysicalDeviceFormatProperties = fake_format,
+    .GetPhysicalDeviceQueueFamilyProperties = fake_queues,
     .EnumerateDeviceExtensionProperties = fake_extensions,
     .GetPhysicalDeviceCalibrateableTimeDomainsEXT = fake_domains,
 };
@@ -170,7 +181,8 @@ static void expect_enabled(fake *f, const char *switches, size_t n_structures, s
     assert_int_equal(e.n_extensions, n_extensions);
 }
 
-static const uint32_t in_1_1 = MOP_VK_CAN_STORAGE16 | MOP_VK_CAN_SHUFFLE | MOP_VK_CAN_TEXEL;
+static const uint32_t in_1_1 =
+    MOP_VK_CAN_STORAGE16 | MOP_VK_CAN_SHUFFLE | MOP_VK_CAN_TEXEL | MOP_VK_CAN_TIMESTAMPS;
 static const uint32_t in_1_2 =
     MOP_VK_CAN_FP16 | MOP_VK_CAN_STORAGE8 | MOP_VK_CAN_HOST_RESET; /* and what 1.1 has */
 static const uint32_t in_1_3 = MOP_VK_CAN_DOT | MOP_VK_CAN_SUBGROUP_SIZE;
@@ -186,6 +198,7 @@ static void a_version_brings_its_features_without_extensions(void **state)
     expect_enabled(start(VK_API_VERSION_1_3), NULL, 6, 0);
     fake *bare = start(VK_API_VERSION_1_3);
     bare->has_bits = bare->can_shuffle = bare->has_texel = false;
+    bare->has_no_clock = true;
     assert_int_equal(caps_of(bare, NULL).has, 0);
     expect_enabled(bare, NULL, 0, 0);
     fake *old = start(VK_API_VERSION_1_0);
@@ -213,8 +226,8 @@ static void an_extension_brings_its_feature_to_an_older_version(void **state)
     expect_enabled(f, "no-dot", 2, 3);
     expect_enabled(f, "no-calibrated,no-coopmat-nv", 2, 2);
     f->has_bits = false; /* an extension without its feature is none */
-    assert_int_equal(caps_of(f, NULL).has,
-                     MOP_VK_CAN_SHUFFLE | MOP_VK_CAN_TEXEL | MOP_VK_CAN_CALIBRATED);
+    assert_int_equal(caps_of(f, NULL).has, MOP_VK_CAN_SHUFFLE | MOP_VK_CAN_TEXEL |
+                                               MOP_VK_CAN_CALIBRATED | MOP_VK_CAN_TIMESTAMPS);
 }
 
 static void what_is_switched_off_is_offered_and_not_enabled(void **state)
