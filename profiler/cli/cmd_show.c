@@ -11,6 +11,7 @@
 #include "profiler/cli/layer_kind.h"
 #include "profiler/cli/roofline.h"
 #include "profiler/engine/cpu_info.h"
+#include "variants/passes.h"
 #include "variants/variant.h"
 
 /* Intensity, and what it would allow on this machine; NULL cells without a calibration. */
@@ -83,14 +84,22 @@ static mop_status layer_table(const mop_graph *g, const mop_roofline *roof, mop_
     return status;
 }
 
+/* What is shown, and what is fused in it. */
+struct shown {
+    const mop_spec *spec;
+    const mop_graph *graph;
+    unsigned fuse;
+};
+
 /* One JSON object: the counts, then layers[] with the columns of the table. */
-static mop_status to_json(const mop_spec *spec, const mop_graph *g, const mop_table *t,
-                          mop_str *out, mop_err *err)
+static mop_status to_json(const struct shown *s, const mop_table *t, mop_str *out, mop_err *err)
 {
+    const mop_spec *spec = s->spec;
+    char fuse[MOP_FUSE_TEXT];
     mop_graph_counts n;
     json_t *layers = json_array(), *root;
     char *text;
-    mop_graph_count(g, &n);
+    mop_graph_count(s->graph, &n);
     for (size_t r = 0; r < t->n_rows; r++) {
         json_t *row = json_object();
         for (size_t c = 0; c < t->n_cols; c++) {
@@ -103,12 +112,13 @@ static mop_status to_json(const mop_spec *spec, const mop_graph *g, const mop_ta
         }
         json_array_append_new(layers, row);
     }
-    root = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:o}", "spec",
-                     spec->text, "family", spec->family, "form", mop_form_name(spec->form),
-                     "params", (json_int_t)n.params, "macs", (json_int_t)n.macs, "flops",
-                     (json_int_t)n.flops, "elementwise", (json_int_t)n.elementwise, "activations",
-                     (json_int_t)n.activations, "bytes", (json_int_t)n.bytes, "ops", (int)n.ops,
-                     "depth", (int)n.depth, "layers", layers);
+    root =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:o}", "spec",
+                  spec->text, "family", spec->family, "form", mop_form_name(spec->form), "fuse",
+                  mop_fuse_name(s->fuse, fuse), "params", (json_int_t)n.params, "macs",
+                  (json_int_t)n.macs, "flops", (json_int_t)n.flops, "elementwise",
+                  (json_int_t)n.elementwise, "activations", (json_int_t)n.activations, "bytes",
+                  (json_int_t)n.bytes, "ops", (int)n.ops, "depth", (int)n.depth, "layers", layers);
     text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
     if (text != NULL) {
         mop_str_add(out, text);
@@ -120,10 +130,11 @@ static mop_status to_json(const mop_spec *spec, const mop_graph *g, const mop_ta
                         : mop_fail(err, MOP_ENOMEM, "out of memory while writing JSON");
 }
 
-static void to_dot(const mop_spec *spec, const mop_graph *g, mop_str *out)
+static void to_dot(const struct shown *s, mop_str *out)
 {
+    const mop_graph *g = s->graph;
     mop_str_addf(out, "digraph \"%s\" {\n  node [shape=box, fontname=\"sans-serif\"];\n",
-                 spec->text);
+                 s->spec->text);
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const mop_node *node = &g->nodes[i];
         char kind[48];
@@ -136,16 +147,21 @@ static void to_dot(const mop_spec *spec, const mop_graph *g, mop_str *out)
     mop_str_add(out, "}\n");
 }
 
-static void summary(const mop_spec *spec, const mop_graph *g, const mop_roofline *roof)
+static void summary(const struct shown *s, const mop_roofline *roof)
 {
+    const mop_spec *spec = s->spec;
+    char fuse[MOP_FUSE_TEXT];
     mop_graph_counts n;
-    mop_graph_count(g, &n);
+    mop_graph_count(s->graph, &n);
     fprintf(stderr,
-            "%s: %s form, input %dx%d\n  params %" PRId64 ", MACs %" PRId64 ", FLOPs %" PRId64
+            "%s%s%s%s: %s form, input %dx%d\n  params %" PRId64 ", MACs %" PRId64 ", FLOPs %" PRId64
             " (2 x MACs + %" PRId64 " elementwise)\n  activations %" PRId64 " elements, %" PRId64
             " bytes moved, %d operators, depth %d\n",
-            spec->text, mop_form_name(spec->form), spec->height, spec->width, n.params, n.macs,
-            n.flops, n.elementwise, n.activations, n.bytes, n.ops, n.depth);
+            spec->text, s->fuse != MOP_FUSE_NONE ? " [fuse=" : "",
+            s->fuse != MOP_FUSE_NONE ? mop_fuse_name(s->fuse, fuse) : "",
+            s->fuse != MOP_FUSE_NONE ? "]" : "", mop_form_name(spec->form), spec->height,
+            spec->width, n.params, n.macs, n.flops, n.elementwise, n.activations, n.bytes, n.ops,
+            n.depth);
     const double intensity = mop_roofline_intensity(n.macs, n.bytes);
     const double attainable = mop_roofline_attainable(roof, intensity);
     if (attainable > 0) /* not NAN */
@@ -157,12 +173,11 @@ static void summary(const mop_spec *spec, const mop_graph *g, const mop_roofline
 }
 
 struct show {
-    char *db, *format, *output;
+    char *db, *fuse, *format, *output;
     int dot;
 };
 
-static mop_status show_graph(const struct show *o, const mop_spec *spec, const mop_graph *g,
-                             mop_err *err)
+static mop_status show_graph(const struct show *o, const struct shown *s, mop_err *err)
 {
     mop_format format;
     mop_table t = {0};
@@ -174,19 +189,19 @@ static mop_status show_graph(const struct show *o, const mop_spec *spec, const m
     if (status == MOP_OK)
         status = mop_roofline_read(o->db, &cpu, &roof, err);
     if (status == MOP_OK)
-        status = layer_table(g, &roof, &t, err);
+        status = layer_table(s->graph, &roof, &t, err);
     if (status == MOP_OK && o->dot) {
-        to_dot(spec, g, &text);
+        to_dot(s, &text);
         status = mop_str_status(&text, err);
     } else if (status == MOP_OK && format == MOP_FORMAT_JSON) {
-        status = to_json(spec, g, &t, &text, err);
+        status = to_json(s, &t, &text, err);
     }
     if (status == MOP_OK && text.len > 0) {
         status = mop_cli_write_text(mop_str_get(&text), o->output, err);
     } else if (status == MOP_OK) {
         status = mop_cli_write_table(&t, o->format, o->output, err);
         if (status == MOP_OK)
-            summary(spec, g, &roof);
+            summary(s, &roof);
     }
     mop_str_release(&text);
     mop_table_release(&t);
@@ -198,14 +213,25 @@ static mop_status show(const struct show *o, const char *text, mop_err *err)
     char one[MOP_SPEC_MAX];
     mop_spec spec;
     mop_graph *g = NULL;
+    mop_model *m = NULL, *fused = NULL;
+    struct shown s = {.spec = &spec, .fuse = MOP_FUSE_NONE};
     mop_status status = mop_cli_one_spec(text, one, sizeof one, err);
+    if (status == MOP_OK && o->fuse != NULL)
+        status = mop_fuse_parse(o->fuse, &s.fuse, err);
     if (status == MOP_OK)
         status = mop_spec_parse(one, &spec, err);
     if (status == MOP_OK)
         status = mop_variant_graph(&spec, 1, &g, err);
     if (status == MOP_OK)
-        status = show_graph(o, &spec, g, err);
-    mop_graph_free(g);
+        status = mop_model_create(g, &m, err); /* zeros: only shapes are looked at */
+    if (status == MOP_OK)
+        status = mop_pass_fuse(m, s.fuse, &fused, err);
+    if (status == MOP_OK) {
+        s.graph = fused->graph;
+        status = show_graph(o, &s, err);
+    }
+    mop_model_free(fused);
+    mop_model_free(m);
     return status;
 }
 
@@ -215,6 +241,8 @@ int mop_cmd_show(int argc, const char **argv)
     const struct poptOption options[] = {
         {"db", '\0', POPT_ARG_STRING, &o.db, 0, "calibration to stand under (default moprof.db)",
          "FILE"},
+        {"fuse", '\0', POPT_ARG_STRING, &o.fuse, 0,
+         "as fused: none (default), all, or some of bn, act, add by +", "SET"},
         {"format", 'f', POPT_ARG_STRING, &o.format, 0, "table, csv, json or md", "FORMAT"},
         {"output", 'o', POPT_ARG_STRING, &o.output, 0, "write to FILE instead of stdout", "FILE"},
         {"dot", '\0', POPT_ARG_NONE, &o.dot, 0, "write the graph for Graphviz", NULL},
@@ -224,10 +252,14 @@ int mop_cmd_show(int argc, const char **argv)
         .args = "SPEC",
         .about =
             "Shows the layers of one variant; with a calibration of this machine in the database\n"
-            "also what one thread can reach at each layer's intensity, and what binds it.\n\n"
+            "also what one thread can reach at each layer's intensity, and what binds it. With\n"
+            "--fuse those that an engine runs which folds and fuses; se and dwpw, which run "
+            "layers\n"
+            "together, leave them as they are.\n\n"
             "  SPEC = family[-size][:form][+modifier...][@HxW]\n\n"
             "  moprof show mobileone-s0\n"
             "  moprof show mobileone-s0:train --format json\n"
+            "  moprof show mobilenetv2-1.0 --fuse all\n"
             "  moprof show cnn30+act=gelu+se@160 --dot | dot -Tsvg > cnn30.svg",
         .options = options,
         .min_args = 1,
@@ -240,6 +272,7 @@ int mop_cmd_show(int argc, const char **argv)
         code = show(&o, args.items[0], &err) == MOP_OK ? MOP_EXIT_DONE : mop_cli_fail(&err);
     mop_strlist_release(&args);
     free(o.db);
+    free(o.fuse);
     free(o.format);
     free(o.output);
     return code;

@@ -76,6 +76,11 @@ static void show_and_list_print_exact_counts(void **state)
     EXPECT(
         {"$MOPROF show mobileone-s0 --format json", 0, "\"params\": 2078504"},
         {"$MOPROF show mobileone-s0 -f json", 0, "\"macs\": 275110400"},
+        {"$MOPROF show mobilenetv2-1.0 --fuse all -f json", 0, "\"fuse\": \"all\""},
+        {"$MOPROF show cnn30:train@32 -f csv | grep -c batchnorm", 0, "30"},
+        {"$MOPROF show cnn30:train@32 --fuse bn -f csv | grep -c batchnorm", 1, "0"},
+        {"$MOPROF show cnn30:train@32 --fuse bn", 0, "cnn30:train@32 [fuse=bn]: "},
+        {"$MOPROF show cnn30 --fuse bm", 2, "the nearest is 'bn'"},
         {"$MOPROF show mobileone-s0:train", 0, "5293272"},
         {"$MOPROF show mobileone-s0 --format csv", 0, "index,layer,op"},
         {"$MOPROF show mobileone-s0@64 --dot", 0, "digraph"},
