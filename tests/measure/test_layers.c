@@ -1,4 +1,5 @@
-/* The bounds that layer times are held to, from scripted runs and through a whole sweep. */
+/* The bounds that layer times are held to, from scripted runs and through a whole sweep, and when
+ * that asks a device for its own time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -116,6 +117,24 @@ static void a_row_without_layer_times_has_no_bounds(void **state)
     free(b);
 }
 
+/* A device tests its clock then, for longer than a small network runs. */
+static void the_first_question_for_device_time_is_in_no_sample(void **state)
+{
+    bench *b = bench_new();
+    uint32_t asked = 0;
+    (void)state;
+    b->options.n_specs = 1;
+    fake.question_ns = 500000000;
+    assert_int_equal(bench_run(b), MOP_OK);
+    for (size_t i = 0; i < b->store.n_samples; i++) {
+        const mop_sample_record *s = &b->store.samples[i];
+        asked += s->device_ns == (int64_t)s->batched;
+        assert_true(s->wall_ns < 100000000);
+    }
+    assert_true(asked > 0);
+    free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +144,7 @@ int main(void)
         cmocka_unit_test(without_a_run_nothing_is_known),
         cmocka_unit_test(a_sweep_stores_both_bounds_of_each_row),
         cmocka_unit_test(a_row_without_layer_times_has_no_bounds),
+        cmocka_unit_test(the_first_question_for_device_time_is_in_no_sample),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

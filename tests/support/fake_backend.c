@@ -360,10 +360,22 @@ static mop_status fake_read(mop_plan *p, uint32_t node, float *dst, size_t n, mo
     return MOP_OK;
 }
 
+static bool fake_device_time(mop_plan *p, uint64_t *ns)
+{
+    (void)p;
+    if (fake.question_ns == 0)
+        return false;
+    if (fake.questions++ == 0)
+        *fake.now_ns += fake.question_ns;
+    *ns = 1;
+    return true;
+}
+
 #define FAKE_COMMON                                                                                \
     .close = fake_close, .info = fake_info, .list = list_devices, .supports = fake_supports,       \
     .plan = make_plan, .plan_free = plan_free, .plan_info = fake_plan_info,                        \
-    .kernel_name = kernel_name, .run = fake_run, .read = fake_read
+    .kernel_name = kernel_name, .run = fake_run, .read = fake_read,                                \
+    .device_time = fake_device_time
 
 const mop_backend fake_backend_a = {.id = "fake-a",
                                     .what = "a",

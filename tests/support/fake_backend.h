@@ -27,10 +27,11 @@ typedef struct fake_config {
     uint64_t jitter_ns;   /* a run takes up to 15 times this much longer, as its number says */
     uint64_t profiled_ns; /* a profiled run takes this much longer */
     uint64_t layer_ns;    /* of each layer in a profiled run; 0: layer i takes i ns */
+    uint64_t question_ns; /* the first question for device time takes this long; 0: no such time */
     uint32_t lost_at_run; /* plain run of a plan that reports MOP_ELOST, 1 the first; 0: never */
     int32_t lost_height;  /* for networks of this input height only; 0: all */
     /* out: what happened */
-    uint32_t opened, closed, planned, freed, runs, profiled;
+    uint32_t opened, closed, planned, freed, runs, profiled, questions;
 } fake_config;
 
 extern fake_config fake; /* tests are single-threaded programs */
