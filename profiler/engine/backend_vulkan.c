@@ -214,7 +214,7 @@ static mop_status infer(mop_plan *plan, const float *in, const mop_clock *clock,
     *t = (mop_run_times){.begin = mop_now_ns(clock)};
     write_input(plan, in, input);
     t->packed = mop_now_ns(clock);
-    if (pool != VK_NULL_HANDLE && mop_vk_timer_resets_on_host(vk))
+    if (pool != VK_NULL_HANDLE && !vk->is_lost && mop_vk_timer_resets_on_host(vk))
         vk->fn.ResetQueryPool(vk->device, pool, 0, profiled ? mop_vulkan_n_stamps(plan) : 2);
     mop_status s = mop_vk_buffer_flush(vk, to, err);
     if (s == MOP_OK)

@@ -111,6 +111,10 @@ bool mop_vulkan_times(mop_plan *plan, mop_run_times *times);
 /* The back end's device_time. */
 bool mop_vulkan_device_time(mop_plan *plan, uint64_t *ns);
 
+/* Frees a command buffer that is not used any more (null is fine). On a lost device it may still be
+ * at work and goes with the plan. */
+void mop_vulkan_drop(const mop_plan *plan, VkCommandBuffer commands);
+
 /* Waits for the fence of what was submitted (backend_vulkan_wait.c). MOP_ELOST, and the device is
  * lost, if that fails or the plan's time is over. */
 mop_status mop_vulkan_wait(mop_plan *plan, bool is_plain, mop_err *err);

@@ -144,8 +144,7 @@ static mop_status copy_once(mop_plan *plan, const mop_vk_buffer *src, const mop_
     }
     s = r == VK_SUCCESS ? mop_vulkan_submit(plan, c, err)
                         : mop_vk_fail(vk, r, "recording a copy", err);
-    if (!vk->is_lost) /* it may be at work still; its pool goes with the plan */
-        vk->fn.FreeCommandBuffers(vk->device, plan->commands, 1, &c);
+    mop_vulkan_drop(plan, c);
     return s;
 }
 

@@ -141,8 +141,7 @@ static mop_status time_empty(mop_plan *plan, double *ns, mop_err *err)
     mop_status s = mop_vulkan_record_repeat(plan, 0, 0, &c, err);
     for (int i = 0; s == MOP_OK && i < EMPTY_SUBMITS; i++)
         s = time_submit(plan, c, &each[i], err);
-    if (c != VK_NULL_HANDLE)
-        plan->vk->fn.FreeCommandBuffers(plan->vk->device, plan->commands, 1, &c);
+    mop_vulkan_drop(plan, c);
     if (s != MOP_OK)
         return s;
     mop_sort_f64(each, EMPTY_SUBMITS);
@@ -167,8 +166,7 @@ static mop_status find_repeats(mop_plan *plan, uint32_t node, double empty, mop_
             *r = (mop_vulkan_repeat){.commands = c, .n = n};
             return MOP_OK;
         }
-        if (c != VK_NULL_HANDLE)
-            plan->vk->fn.FreeCommandBuffers(plan->vk->device, plan->commands, 1, &c);
+        mop_vulkan_drop(plan, c);
     }
     return s;
 }

@@ -245,6 +245,12 @@ mop_status mop_vulkan_record_repeat(mop_plan *plan, uint32_t node, uint32_t n, V
     return end(plan, c, out, err);
 }
 
+void mop_vulkan_drop(const mop_plan *plan, VkCommandBuffer commands)
+{
+    if (commands != VK_NULL_HANDLE && !plan->vk->is_lost)
+        plan->vk->fn.FreeCommandBuffers(plan->vk->device, plan->commands, 1, &commands);
+}
+
 mop_status mop_vulkan_submit(mop_plan *plan, VkCommandBuffer commands, mop_err *err)
 {
     const mop_clock clock = mop_clock_real();
