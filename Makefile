@@ -91,13 +91,15 @@ SHADER_INC := $(wildcard kernels/vk/shaders/*.glsl)
 # each shader once for what it reads through, texel buffers or storage buffers, and for each number
 # type: <stem>.<source>.<type>.spv, with the macros of both
 SHADER_SOURCES := texel buffer
-SHADER_DTYPES := fp32 fp16s
+SHADER_DTYPES := fp32 fp16s fp16
 # those of integers have one form
 SHADERS_INT8 := $(foreach s,absmax quantise conv_dot conv_int8 fc_dot fc_int8,kernels/vk/shaders/$(s).comp)
 SHADERS_fp32 := $(SHADERS)
 SHADERS_fp16s := $(filter-out $(SHADERS_INT8),$(SHADERS))
+SHADERS_fp16 := $(foreach s,conv conv_plain depthwise fc,kernels/vk/shaders/$(s).comp)
 SHADER_FLAGS_texel := -DMOP_TEXEL
 SHADER_FLAGS_fp16s := -DMOP_HALF
+SHADER_FLAGS_fp16 := -DMOP_HALF -DMOP_FP16
 SPV := $(if $(GLSLC),$(foreach s,$(SHADER_SOURCES),$(foreach t,$(SHADER_DTYPES),$(SHADERS_$(t):%.comp=$(B)/gen/%.$(s).$(t).spv))))
 WEB := $(if $(NPM),$(foreach p,vega vega-lite vega-embed,reports/node_modules/$(p)/build/$(p).min.js))
 EMBED_PLAIN := $(wildcard db/migrations/*.sql db/queries/*.sql db/*.sql reports/*.sql reports/*.json \

@@ -224,6 +224,7 @@ const mop_vk_kernel mop_vk_conv_grouped = {
 
 const mop_vk_kernel mop_vk_conv_plain = {
     .name = "conv_plain",
+    .dtypes = MOP_VK_ALL_FLOATS,
     .fits = fits_plain,
     .variants = variants,
     .packed_vec4s = packed_vec4s,
@@ -234,6 +235,7 @@ const mop_vk_kernel mop_vk_conv_plain = {
 
 const mop_vk_kernel mop_vk_conv = {
     .name = "conv",
+    .dtypes = MOP_VK_ALL_FLOATS,
     .fits = fits_shuffle,
     .variants = variants,
     .packed_vec4s = packed_vec4s,

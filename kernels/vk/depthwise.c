@@ -95,6 +95,7 @@ static void dispatch(const mop_vk_task *task, mop_vk_dispatch *d)
 
 const mop_vk_kernel mop_vk_depthwise = {
     .name = "depthwise",
+    .dtypes = MOP_VK_ALL_FLOATS,
     .fits = fits,
     .variants = variants,
     .packed_vec4s = packed_vec4s,

@@ -90,6 +90,9 @@ const mop_vk_kernel *mop_vk_kernel_choose(const mop_vk_caps *caps, const mop_op_
 uint32_t mop_vk_kernel_dispatch(const mop_vk_kernel *kernel, const mop_vk_task *task,
                                 mop_vk_dispatch d[MOP_VK_STEPS]);
 
+/* Of kernels that also multiply and add in float16: mop_vk_kernel.dtypes. */
+#define MOP_VK_ALL_FLOATS (1u << MOP_DTYPE_FP32 | 1u << MOP_DTYPE_FP16S | 1u << MOP_DTYPE_FP16)
+
 /* A fully connected layer, also in the form of a 1x1 convolution of a 1x1 map. */
 bool mop_vk_is_fc(const mop_op_inst *inst);
 

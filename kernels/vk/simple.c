@@ -211,6 +211,7 @@ const mop_vk_kernel mop_vk_pool = {
 
 const mop_vk_kernel mop_vk_fc = {
     .name = "fc",
+    .dtypes = MOP_VK_ALL_FLOATS,
     .fits = fits_fc,
     .packed_vec4s = fc_vec4s,
     .pack = pack_fc,

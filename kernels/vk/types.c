@@ -10,11 +10,13 @@
 
 mop_status mop_vk_runs(const mop_vk_caps *caps, mop_dtype dtype, mop_err *err)
 {
-    (void)caps;
-    if (dtype != MOP_DTYPE_FP16)
+    if (dtype != MOP_DTYPE_FP16 || (caps->features & MOP_VK_CAN_FP16) != 0)
         return MOP_OK;
-    return mop_fail(err, MOP_EUNSUPPORTED, "back end vulkan has no shaders for %s",
-                    mop_dtype_name(dtype));
+    return mop_fail(
+        err, MOP_EUNSUPPORTED,
+        "fp16 needs a Vulkan device that computes in float16 (shaderFloat16), which this "
+        "one %s",
+        (caps->has & MOP_VK_CAN_FP16) != 0 ? "is told not to" : "does not");
 }
 
 static uint16_t half_of(float x)
@@ -59,6 +61,19 @@ int mop_vk_int8_of(float w, float scale)
     return (int)(q < -127 ? -127 : q > 127 ? 127 : q);
 }
 
+/* Terms that shaders sum in float16 before float32 takes over (FLUSH in common.glsl): eight steps
+ * of u vec4s of input, or a row of taps where there is one vec4. A depthwise window, 0, is one sum.
+ */
+static int32_t block_of(const mop_vk_task *task)
+{
+    const mop_op_inst *inst = task->inst;
+    const mop_conv_params *p = &inst->params.u.conv;
+    const int32_t u = task->variant.u > 0 ? task->variant.u : 1;
+    if (inst->op == MOP_OP_CONV2D && p->groups > 1)
+        return 0;
+    return inst->op == MOP_OP_CONV2D && inst->in[0].c <= 4 ? p->kw * inst->in[0].c : 32 * u;
+}
+
 /* In 8-bit integers inputs are rounded too: that is in the node's own bound, and in the network's,
  * to which it would add what constants do in quadrature, within the factor that is there. */
 void mop_vk_precision(const mop_vk_task *task, mop_precision *out)
@@ -71,6 +86,10 @@ void mop_vk_precision(const mop_vk_task *task, mop_precision *out)
             .tiny = (double)LEAST_NORMAL,
             .largest = MOP_FP16_MAX,
         };
+    if (task->dtype == MOP_DTYPE_FP16) {
+        out->sums = MOP_ROUNDOFF_FP16;
+        out->block = block_of(task);
+    }
     if (task->dtype == MOP_DTYPE_INT8)
         *out = (mop_precision){.constants = INT8_SHARE, .is_scaled = true};
 }

@@ -410,12 +410,13 @@ static mop_status create_staging(mop_plan *plan, mop_err *err)
 }
 
 /* A submit may take 10 s, and what a slow device may honestly need at 0.2 GMAC/s; the first one a
- * second more for each shader, which some drivers compile at its first dispatch. */
+ * second more for each node, whose shader some drivers compile at its first dispatch, and 4 s in
+ * number types that a software device takes apart to float32. */
 static void set_timeout(mop_plan *plan)
 {
     const uint64_t second = UINT64_C(1000000000);
     plan->timeout_ns = 10 * second;
-    plan->compile_ns = plan->graph->n_nodes * second;
+    plan->compile_ns = plan->graph->n_nodes * (plan->dtype == MOP_DTYPE_FP32 ? 1 : 4) * second;
     for (uint32_t i = 0; i < plan->graph->n_nodes; i++) {
         mop_cost cost;
         mop_op_cost(&plan->graph->nodes[i].inst, &cost);

@@ -64,6 +64,53 @@ layout(set = 0, binding = 3) readonly buffer Weights { WEIGHTS_T at[]; } weights
 #define WORDS(from, i) from.at[i]
 #endif
 
+// What products are made in, real4, read by LOADR, and how their sums are kept. In float32 and where
+// only memory holds float16 that is vec4, and PART is acc itself. With MOP_FP16 it is f16vec4, and
+// PART holds the sum of a block, which FLUSH(n) adds to acc[n] in float32: FLUSH_AFTER after every
+// eighth step. HAND and TAKE are for values that go round a subgroup, as whole words, because float16
+// would need one more feature of the device.
+#ifdef MOP_FP16
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#define real4 f16vec4
+#define WIDE(v) vec4(v)
+#define HANDED uvec2
+#define HAND(v) uvec2(packFloat2x16((v).xy), packFloat2x16((v).zw))
+f16vec4 TAKE(uvec2 v)
+{
+    return f16vec4(unpackFloat2x16(v.x), unpackFloat2x16(v.y));
+}
+#ifdef MOP_TEXEL
+#define LOADR(from, i) f16vec4(LOAD(from, i))
+#else
+#define LOADR(from, i) TAKE(from.at[i])
+#endif
+#define PART part
+#define PARTS(n)                                                                                   \
+    f16vec4 part[n];                                                                               \
+    [[unroll]] for (uint i = 0; i < n; i++)                                                        \
+        part[i] = f16vec4(0.0);
+#define FLUSH(n)                                                                                   \
+    [[unroll]] for (uint i = 0; i < n; i++) {                                                      \
+        acc[i] += vec4(part[i]);                                                                   \
+        part[i] = f16vec4(0.0);                                                                    \
+    }
+#define FLUSH_AFTER(step, n)                                                                       \
+    if ((step) % 8 == 7) {                                                                         \
+        FLUSH(n)                                                                                   \
+    }
+#else
+#define real4 vec4
+#define WIDE(v) (v)
+#define HANDED vec4
+#define HAND(v) (v)
+#define TAKE(v) (v)
+#define LOADR LOAD
+#define PART acc
+#define PARTS(n)
+#define FLUSH(n)
+#define FLUSH_AFTER(step, n)
+#endif
+
 const uint LANES = gl_WorkGroupSize.x;
 
 #define MOP_ACT_NONE 0

@@ -34,13 +34,13 @@ const uint TILE = T + KH * KW * C4 * 4 * T;    // vec4s of a tile
 
 #ifdef MOP_SHUFFLE
 #define HOLD(at, n)                                                                                \
-    vec4 held[((n) + LANES - 1) / LANES];                                                          \
+    HANDED held[((n) + LANES - 1) / LANES];                                                        \
     [[unroll]] for (uint i = 0; i < ((n) + LANES - 1) / LANES; i++)                                \
-        held[i] = LOAD(weights, (at) + i * LANES + gl_LocalInvocationID.x);
-#define WEIGHT(at, i) subgroupShuffle(held[(i) / LANES], (i) % LANES)
+        held[i] = HAND(LOADR(weights, (at) + i * LANES + gl_LocalInvocationID.x));
+#define WEIGHT(at, i) TAKE(subgroupShuffle(held[(i) / LANES], (i) % LANES))
 #else
 #define HOLD(at, n)
-#define WEIGHT(at, i) LOAD(weights, (at) + (i))
+#define WEIGHT(at, i) LOADR(weights, (at) + (i))
 #endif
 
 // Where tap (ky, kx) of each pixel lies in the input's first group of channels.
@@ -60,18 +60,18 @@ const uint TILE = T + KH * KW * C4 * 4 * T;    // vec4s of a tile
     {                                                                                              \
         HOLD(w, NW)                                                                                \
         [[unroll]] for (uint u = 0; u < U; u++) {                                                  \
-            vec4 x[P];                                                                             \
+            real4 x[P];                                                                            \
             [[unroll]] for (uint p = 0; p < P; p++) {                                              \
-                x[p] = LOAD(src0, at[p]);                                                    \
+                x[p] = LOADR(src0, at[p]);                                                    \
                 if (CHECK)                                                                         \
-                    x[p] = inside[p] ? x[p] : vec4(0.0);                                           \
+                    x[p] = inside[p] ? x[p] : real4(0.0);                                          \
                 at[p] += int(IH * IW);                                                             \
             }                                                                                      \
             [[unroll]] for (uint t = 0; t < T; t++) {                                              \
                 [[unroll]] for (uint k = 0; k < KC; k++) {                                         \
-                    vec4 v = WEIGHT(w, (u * 4 + k) * T + t);                                       \
+                    real4 v = WEIGHT(w, (u * 4 + k) * T + t);                                      \
                     [[unroll]] for (uint p = 0; p < P; p++)                                        \
-                        acc[p * T + t] += v * x[p][k];                                             \
+                        PART[p * T + t] += v * x[p][k];                                            \
                 }                                                                                  \
             }                                                                                      \
         }                                                                                          \
@@ -85,10 +85,11 @@ void main()
     const uint first = gl_WorkGroupID.x * (LANES * P) + lane;
     uint w = tile * TILE + T;
     vec4 acc[P * T];
+    PARTS(P * T)
     {
         HOLD(tile * TILE, T)
         [[unroll]] for (uint t = 0; t < T; t++) {
-            const vec4 bias = WEIGHT(tile * TILE, t);
+            const vec4 bias = WIDE(WEIGHT(tile * TILE, t));
             [[unroll]] for (uint p = 0; p < P; p++)
                 acc[p * T + t] = bias;
         }
@@ -108,11 +109,15 @@ void main()
                 AIM(kx)
                 STEP
             }
+            FLUSH(P * T)
         } else {
             for (uint kx = 0; kx < KW; kx++) {
                 AIM(kx)
-                for (uint k4 = 0; k4 < C4; k4 += U)
+                for (uint k4 = 0; k4 < C4; k4 += U) {
                     STEP
+                    FLUSH_AFTER(k4 / U, P * T)
+                }
+                FLUSH(P * T)
             }
         }
     }

@@ -39,14 +39,14 @@ void main()
     const uint c4 = plane % C4;
     const int y0 = int(ty0 * STRIDE) - int(PAD_TOP), x0 = int(tx0 * STRIDE) - int(PAD_LEFT);
     const int origin = int(plane * (IH * IW)) + y0 * int(IW) + x0;
-    vec4 w[KH * KW], acc[TX * TY];
-    vec4 bias = LOAD(weights, c4 * (KH * KW + 1));
+    real4 w[KH * KW], acc[TX * TY];
+    real4 bias = LOADR(weights, c4 * (KH * KW + 1));
     [[unroll]] for (uint i = 0; i < KH * KW; i++)
-        w[i] = LOAD(weights, c4 * (KH * KW + 1) + 1 + i);
+        w[i] = LOADR(weights, c4 * (KH * KW + 1) + 1 + i);
     [[unroll]] for (uint i = 0; i < TX * TY; i++)
         acc[i] = bias;
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
-        vec4 row[COLS];
+        real4 row[COLS];
         [[unroll]] for (uint c = 0; c < COLS; c++) {
             // only the rows and columns that the first or the last tile may have outside are asked
             const int y = y0 + int(r), x = x0 + int(c);
@@ -54,10 +54,10 @@ void main()
                                 !(MAY_BE_OUT(c, PAD_LEFT, NX * TX - TX, IW) && uint(x) >= IW);
             const int at = origin + int(r * IW + c);
             if (MAY_BE_OUT(r, PAD_TOP, NY * TY - TY, IH) || MAY_BE_OUT(c, PAD_LEFT, NX * TX - TX, IW)) {
-                const vec4 v = LOAD(src0, inside ? at : 0);
-                row[c] = inside ? v : vec4(0.0);
+                const real4 v = LOADR(src0, inside ? at : 0);
+                row[c] = inside ? v : real4(0.0);
             } else {
-                row[c] = LOAD(src0, at);
+                row[c] = LOADR(src0, at);
             }
         }
         [[unroll]] for (uint ty = 0; ty < TY; ty++) {
@@ -76,7 +76,7 @@ void main()
         [[unroll]] for (uint tx = 0; tx < TX; tx++) {
             if ((OH % TY == 0 || ty0 + ty < OH) && (OW % TX == 0 || tx0 + tx < OW)) {
                 uint at = plane * (OH * OW) + (ty0 + ty) * OW + tx0 + tx;
-                vec4 v = acc[ty * TX + tx];
+                vec4 v = WIDE(acc[ty * TX + tx]);
                 if (RESIDUAL)
                     v += LOAD(src1, at);
                 STORE(at, mask_tail(activate(v, ACT), c4, C));

@@ -15,19 +15,23 @@ void main()
 {
     const uint o4 = min(gl_GlobalInvocationID.x, O4 - 1);
     const uint image = gl_WorkGroupID.y;
-    vec4 acc = LOAD(weights, o4);
+    vec4 acc[1];
+    PARTS(1)
+    acc[0] = LOAD(weights, o4);
     uint w = O4 + o4;
     for (uint k4 = 0; k4 < C4; k4++) {
-        vec4 x = LOAD(src0, image * C4 + k4);
-        acc += LOAD(weights, w) * x.x;
-        acc += LOAD(weights, w + O4) * x.y;
-        acc += LOAD(weights, w + 2 * O4) * x.z;
-        acc += LOAD(weights, w + 3 * O4) * x.w;
+        real4 x = LOADR(src0, image * C4 + k4);
+        PART[0] += LOADR(weights, w) * x.x;
+        PART[0] += LOADR(weights, w + O4) * x.y;
+        PART[0] += LOADR(weights, w + 2 * O4) * x.z;
+        PART[0] += LOADR(weights, w + 3 * O4) * x.w;
         w += 4 * O4;
+        FLUSH_AFTER(k4, 1)
     }
+    FLUSH(1)
     if (gl_GlobalInvocationID.x >= O4)
         return;
     if (RESIDUAL)
-        acc += LOAD(src1, image * O4 + o4);
-    STORE(image * O4 + o4, mask_tail(activate(acc, ACT), o4, O));
+        acc[0] += LOAD(src1, image * O4 + o4);
+    STORE(image * O4 + o4, mask_tail(activate(acc[0], ACT), o4, O));
 }
