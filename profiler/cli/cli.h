@@ -88,7 +88,7 @@ mop_status mop_cli_vulkan(const char *text, char out[MOP_CLI_VULKAN], mop_err *e
  */
 mop_status mop_cli_backends(const char *text, mop_strlist *ids, mop_err *err);
 
-/* The file of measured kernel choices: $MOPROF_TUNE, else tune-cpu.json in $XDG_CACHE_HOME/moprof
+/* The file of measured kernel choices: $MOPROF_TUNE, else tune.json in $XDG_CACHE_HOME/moprof
  * or
  * ~/.cache/moprof. NULL where the variable is empty or there is no such place. */
 const char *mop_cli_tune_path(void);

@@ -128,7 +128,7 @@ static mop_status devices(const struct typed *o, mop_err *err)
         status = mop_cli_write_table(&t, o->format, o->output, err);
     path = mop_cli_tuning();
     if (status == MOP_OK && path != NULL && access(path, F_OK) == 0)
-        mop_cli_note("kernels of the processor may be chosen by %s (moprof tune)", path);
+        mop_cli_note("kernels may be chosen by %s (moprof tune)", path);
     mop_table_release(&t);
     return status;
 }

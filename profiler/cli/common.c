@@ -82,7 +82,7 @@ static const char *cache_place(const char *variable, const char *leaf, char *pat
 const char *mop_cli_tune_path(void)
 {
     static char path[4096];
-    return cache_place("MOPROF_TUNE", "/tune-cpu.json", path, sizeof path);
+    return cache_place("MOPROF_TUNE", "/tune.json", path, sizeof path);
 }
 
 const char *mop_cli_pipelines(void)

@@ -13,7 +13,7 @@ typedef struct mop_device_choice {
     const char *selector; /* index, name substring or uuid; NULL: the back end's default */
     int threads;          /* worker threads; Vulkan: threads of a software device, else ignored */
     unsigned isa_mask;    /* CPU: allowed levels */
-    const char *tuning;   /* CPU: file of measured kernel choices (profiler/engine/tune.h), one that
+    const char *tuning;   /* file of measured kernel choices (profiler/engine/tune.h), one that
                              cannot be read counts as none; NULL: the shipped choices */
     const char *vulkan;   /* Vulkan: what to switch off or force (kernels/vk/switches.h) */
     const char *pipeline_cache; /* Vulkan: folder where pipelines are kept for the next process;
@@ -196,6 +196,9 @@ typedef struct mop_backend {
 
     /* Validation messages seen so far on this device (0 without validation). NULL: none ever. */
     uint32_t (*validation_messages)(const mop_device *device);
+
+    /* What `moprof tune` times kernels with. NULL: there is no choice between kernels. */
+    const struct mop_tuner *tuner;
 } mop_backend;
 
 #define MOP_BACKEND_ROW(id) extern const mop_backend mop_backend_##id;

@@ -1,6 +1,5 @@
 /* The CPU back end as the rest of the program sees it: the device, and what can be asked of a plan
  * (cpu_plan.c) before and after it runs (cpu_run.c). */
-#include <inttypes.h>
 #include <pthreadpool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include "profiler/base/text.h"
 #include "profiler/engine/cpu_info.h"
 #include "profiler/engine/cpu_plan.h"
+#include "profiler/engine/cpu_tune.h"
 #include "variants/passes.h"
 
 static void do_nothing(void *context, size_t item)
@@ -34,24 +34,10 @@ static void cpu_close(mop_device *device)
     free(device);
 }
 
-/* Takes what the file has for this device; the device's name says that it did. */
-static void take_tuning(mop_device *device, const char *path)
-{
-    char key[MOP_TUNE_KEY];
-    mop_err ignored;
-    const size_t n = strlen(device->info.driver);
-    if (path == NULL || mop_tune_read(path, &device->tune, &ignored) != MOP_OK)
-        return;
-    mop_tune_key(&device->info, key);
-    mop_tune_keep(&device->tune, key);
-    if (device->tune.n > 0)
-        (void)snprintf(device->info.driver + n, sizeof device->info.driver - n,
-                       ", tuned %08" PRIx32, mop_tune_hash(&device->tune));
-}
-
 static mop_status cpu_open(const mop_device_choice *choice, mop_device **out, mop_err *err)
 {
     const int most = mop_cpu_processors();
+    char key[MOP_TUNE_KEY];
     mop_device *device;
     mop_status status;
     if (choice->threads < 1 || choice->threads > most)
@@ -62,7 +48,9 @@ static mop_status cpu_open(const mop_device_choice *choice, mop_device **out, mo
         return MOP_ENOMEM;
     device->isa_mask = choice->isa_mask;
     mop_cpu_describe(&device->info, choice->isa_mask, choice->threads);
-    take_tuning(device, choice->tuning);
+    mop_cpu_tune_key(device, MOP_DTYPE_FP32, key);
+    mop_tune_take(&device->tune, choice->tuning, key);
+    mop_tune_name(&device->tune, 1, device->info.driver, sizeof device->info.driver);
     status = choice->selector == NULL ||
                      mop_selects(choice->selector, 0, 1, device->info.name, device->info.uuid)
                  ? MOP_OK
@@ -155,4 +143,5 @@ const mop_backend mop_backend_cpu = {
     .run = mop_cpu_run,
     .read = cpu_read,
     .rest = cpu_rest,
+    .tuner = &mop_cpu_tuner,
 };

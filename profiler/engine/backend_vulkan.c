@@ -11,6 +11,7 @@
 #include "profiler/base/hash.h"
 #include "profiler/engine/backend_vulkan.h"
 #include "profiler/engine/vulkan_facts.h"
+#include "profiler/engine/vulkan_tune.h"
 
 mop_status mop_vulkan_open(const mop_vk_options *options, mop_device **out, mop_err *err)
 {
@@ -35,7 +36,10 @@ static mop_status vulkan_open(const mop_device_choice *choice, mop_device **out,
         .switches = choice->vulkan,
         .pipeline_cache = choice->pipeline_cache,
     };
-    return mop_vulkan_open(&options, out, err);
+    const mop_status s = mop_vulkan_open(&options, out, err);
+    if (s == MOP_OK)
+        mop_vulkan_tune_take(*out, choice->tuning);
+    return s;
 }
 
 static void vulkan_close(mop_device *device)
@@ -43,6 +47,8 @@ static void vulkan_close(mop_device *device)
     if (device == NULL)
         return;
     mop_vk_close(device->vk);
+    for (int i = 0; i < MOP_DTYPE_COUNT; i++)
+        mop_tune_release(&device->tune[i]);
     free(device);
 }
 
@@ -84,6 +90,7 @@ static void vulkan_info(const mop_device *device, mop_device_info *info)
         (void)snprintf(info->name + size - tail, tail,
                        "...%08" PRIx32, /* of any length, one name */
                        (uint32_t)mop_hash(MOP_HASH_INIT, vk->switched, strlen(vk->switched)));
+    mop_tune_name(device->tune, MOP_DTYPE_COUNT, info->driver, sizeof info->driver);
 }
 
 static mop_status vulkan_list(mop_device_info *info, size_t cap, size_t *n, mop_err *err)
@@ -300,4 +307,5 @@ const mop_backend mop_backend_vulkan = {
     .device_time = mop_vulkan_device_time,
     .remark = vulkan_remark,
     .validation_messages = vulkan_validation_messages,
+    .tuner = &mop_vulkan_tuner,
 };

@@ -7,9 +7,11 @@
 #include "kernels/vk/types.h"
 #include "profiler/engine/backend.h"
 #include "profiler/engine/memplan.h"
+#include "profiler/engine/tune.h"
 
 struct mop_device {
     mop_vk *vk;
+    mop_tune tune[MOP_DTYPE_COUNT]; /* of this device; empty: the shipped choices */
 };
 
 /* One dispatch of a node. */

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernels/cpu/kernel.h"
 #include "profiler/base/alloc.h"
 #include "profiler/base/hash.h"
 #include "profiler/base/outfile.h"
@@ -21,28 +20,46 @@ void mop_tune_release(mop_tune *t)
     *t = (mop_tune){0};
 }
 
+/* The parameters of inst's own kind, which its shapes do not show. */
+static int write_params(const mop_op_inst *inst, char *out, size_t size)
+{
+    const mop_conv_params *c = &inst->params.u.conv;
+    const mop_pool_params *p = &inst->params.u.pool;
+    const mop_dy_params *d = &inst->params.u.dy;
+    switch (inst->op) {
+    case MOP_OP_CONV2D:
+        return snprintf(out, size, " %dx%d s%d d%d g%d p%d,%d,%d,%d", c->kh, c->kw, c->stride,
+                        c->dilation, c->groups, c->pad_top, c->pad_left, c->pad_bottom,
+                        c->pad_right);
+    case MOP_OP_POOL:
+        return snprintf(out, size, " %s %dx%d s%d p%d", p->kind == MOP_POOL_MAX ? "max" : "avg",
+                        p->k, p->k, p->stride, p->pad);
+    case MOP_OP_DYRELU:
+    case MOP_OP_DYSHIFTMAX:
+        return snprintf(out, size, " k%d j%d g%d%s", d->pieces, d->shifts, d->groups,
+                        d->per_channel ? " per channel" : "");
+    case MOP_OP_ATTN_QK:
+    case MOP_OP_ATTN_AV:
+        return snprintf(out, size, " heads %d", inst->params.u.attn.heads);
+    default:
+        return 0;
+    }
+}
+
+/* All of it fits: numbers of ten digits, and there are no more than 33. */
 void mop_tune_shape(const mop_op_inst *inst, char out[MOP_TUNE_SHAPE])
 {
     const mop_shape i = inst->in[0], o = inst->out;
-    const mop_conv_params *p = &inst->params.u.conv;
-    int n = snprintf(out, MOP_TUNE_SHAPE, "%s %dx%dx%dx%d -> %dx%dx%dx%d act %s%s",
-                     mop_op_get(inst->op)->name, i.n, i.h, i.w, i.c, o.n, o.h, o.w, o.c,
-                     mop_act_name(inst->params.act), inst->params.has_residual ? " residual" : "");
-    if (inst->op == MOP_OP_CONV2D)
-        (void)snprintf(out + n, (size_t)(MOP_TUNE_SHAPE - n), " %dx%d s%d d%d g%d p%d,%d,%d,%d",
-                       p->kh, p->kw, p->stride, p->dilation, p->groups, p->pad_top, p->pad_left,
-                       p->pad_bottom, p->pad_right);
-}
-
-void mop_tune_key(const mop_device_info *info, char out[MOP_TUNE_KEY])
-{
-    uint64_t hash = MOP_HASH_INIT;
-    size_t n;
-    const mop_cpu_kernel *const *k = mop_cpu_kernels(&n);
-    for (size_t i = 0; i < n; i++)
-        hash = mop_hash(hash, k[i]->name, strlen(k[i]->name) + 1);
-    (void)snprintf(out, MOP_TUNE_KEY, "%s, %s, %d threads, kernels %08" PRIx32, info->name,
-                   info->isa, info->threads, (uint32_t)hash);
+    const uint32_t own = inst->n_in - (inst->params.has_residual ? 1 : 0);
+    int n = snprintf(out, MOP_TUNE_SHAPE, "%s %dx%dx%dx%d", mop_op_get(inst->op)->name, i.n, i.h,
+                     i.w, i.c);
+    for (uint32_t k = 1; k < own; k++)
+        n += snprintf(out + n, (size_t)(MOP_TUNE_SHAPE - n), ", %dx%dx%dx%d", inst->in[k].n,
+                      inst->in[k].h, inst->in[k].w, inst->in[k].c);
+    n +=
+        snprintf(out + n, (size_t)(MOP_TUNE_SHAPE - n), " -> %dx%dx%dx%d act %s%s", o.n, o.h, o.w,
+                 o.c, mop_act_name(inst->params.act), inst->params.has_residual ? " residual" : "");
+    (void)write_params(inst, out + n, (size_t)(MOP_TUNE_SHAPE - n));
 }
 
 static mop_tune_entry *find(const mop_tune *t, const char *key, const char *shape)
@@ -77,6 +94,27 @@ void mop_tune_keep(mop_tune *t, const char *key)
         if (strcmp(t->entries[i].key, key) == 0)
             t->entries[n++] = t->entries[i];
     t->n = n;
+}
+
+void mop_tune_take(mop_tune *t, const char *path, const char *key)
+{
+    mop_err ignored;
+    *t = (mop_tune){0};
+    if (path != NULL && mop_tune_read(path, t, &ignored) == MOP_OK)
+        mop_tune_keep(t, key);
+}
+
+void mop_tune_name(const mop_tune *t, size_t n, char *text, size_t size)
+{
+    const size_t used = strlen(text);
+    uint32_t hash = 0;
+    bool has = false;
+    for (size_t i = 0; i < n; i++) {
+        has = has || t[i].n > 0;
+        hash = hash * 31 + mop_tune_hash(&t[i]);
+    }
+    if (has)
+        (void)snprintf(text + used, size - used, ", tuned %08" PRIx32, hash);
 }
 
 const char *mop_tune_kernel(const void *tune, const mop_op_inst *inst)

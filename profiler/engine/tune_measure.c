@@ -1,73 +1,72 @@
-/* Timing for mop_tune_measure(). */
-#include <pthreadpool.h>
+/* mop_tune_measure(): what the networks need, and for each operator a contest that a back end's
+ * tuner carries out. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/cpu/kernel.h"
 #include "profiler/base/alloc.h"
-#include "profiler/base/clock.h"
-#include "profiler/base/rng.h"
 #include "profiler/base/stats.h"
-#include "profiler/engine/cpu_info.h"
-#include "profiler/engine/cpu_memory.h"
-#include "profiler/engine/cpu_pool.h"
-#include "profiler/engine/tune.h"
+#include "profiler/engine/tuner.h"
 #include "variants/passes.h"
 #include "variants/variant.h"
 
-/* COPIES: of one kernel's weights, at most. ROUNDS: of one shape; MIN_ROUNDS whatever the budget.
- */
-enum { CANDIDATES = 8, COPIES = 24, ROUNDS = 101, MIN_ROUNDS = 5 };
+/* ROUNDS: of one operator; MIN_ROUNDS whatever the budget. PROBES: turns on entering. */
+enum { ROUNDS = 101, MIN_ROUNDS = 5, PROBES = 3 };
 
 /* Faster by less than this is the machine's noise. */
 #define CLEARLY_FASTER 1.02
 
-/* The operators to time, each once. */
+/* What is so much slower than the best in its few first turns is not raced. */
+#define CLEARLY_SLOWER 1.5
+
+/* The operators to time, each once, and how much work of all networks they are. */
+typedef struct work {
+    mop_op_inst inst;
+    char shape[MOP_TUNE_SHAPE];
+    double weight;
+} work;
+
 typedef struct worklist {
-    mop_op_inst *items;
+    work *items;
     size_t n, cap;
 } worklist;
 
-/* A kernel with all it needs to run. */
-typedef struct candidate {
-    const mop_cpu_kernel *kernel;
-    mop_block packed, scratch; /* packed: copies x stride */
-    size_t stride, copies, scratch_stride;
+typedef struct entrant {
+    bool is_in;
+    size_t turns;
+    double probe; /* ns, the best of the first turns */
     double ns[ROUNDS];
-} candidate;
+} entrant;
 
+/* One operator's. */
 typedef struct contest {
-    const mop_op_inst *inst;
-    mop_kernel_policy policy;
-    mop_cpu_pool pool;
-    int threads;
-    candidate list[CANDIDATES];
+    const mop_tuner *tuner;
+    const mop_tune_job *job;
+    mop_tune_report *report;
+    mop_tune_trial *trial;
+    char names[MOP_TUNE_ENTRANTS][MOP_TUNE_KERNEL];
     size_t n;
-    mop_block in[MOP_MAX_IN], w[MOP_MAX_WEIGHTS], out;
+    entrant list[MOP_TUNE_ENTRANTS];
 } contest;
 
-/* Kernels of the level that is chosen from, at most `cap` into list. */
-static size_t candidates(const mop_op_inst *inst, const mop_kernel_policy *policy,
-                         candidate list[CANDIDATES])
+void mop_tune_report_release(mop_tune_report *r)
 {
-    const mop_cpu_kernel *shipped = mop_cpu_kernel_choose(inst, policy);
-    size_t n_all, n = 0;
-    const mop_cpu_kernel *const *all = mop_cpu_kernels(&n_all);
-    for (size_t i = 0; shipped != NULL && i < n_all && n < CANDIDATES; i++)
-        if (all[i]->isa == shipped->isa && mop_cpu_kernel_allowed(all[i], inst, policy))
-            list[n++] = (candidate){.kernel = all[i]};
-    return n;
+    mop_strlist_release(&r->notes);
+    *r = (mop_tune_report){0};
 }
 
 static mop_status add_work(worklist *l, const mop_op_inst *inst, mop_err *err)
 {
-    char shape[MOP_TUNE_SHAPE], other[MOP_TUNE_SHAPE];
-    mop_tune_shape(inst, shape);
+    mop_cost cost;
+    work w = {.inst = *inst};
+    mop_op_cost(inst, &cost);
+    w.weight = (double)(cost.macs + cost.elementwise + cost.bytes_read + cost.bytes_written);
+    mop_tune_shape(inst, w.shape);
     for (size_t i = 0; i < l->n; i++) {
-        mop_tune_shape(&l->items[i], other);
-        if (strcmp(shape, other) == 0)
+        if (strcmp(w.shape, l->items[i].shape) == 0) {
+            l->items[i].weight += w.weight;
             return MOP_OK;
+        }
     }
     if (l->n == l->cap) {
         const size_t cap = l->cap > 0 ? 2 * l->cap : 64;
@@ -77,16 +76,15 @@ static mop_status add_work(worklist *l, const mop_op_inst *inst, mop_err *err)
         l->items = grown;
         l->cap = cap;
     }
-    l->items[l->n++] = *inst;
+    l->items[l->n++] = w;
     return MOP_OK;
 }
 
-static mop_status collect(const mop_strlist *specs, const mop_kernel_policy *policy, worklist *l,
-                          mop_err *err)
+static mop_status collect(contest *c, const mop_device *device, worklist *l, mop_err *err)
 {
+    const mop_strlist *specs = c->job->specs;
     mop_status status = MOP_OK;
     for (size_t i = 0; i < specs->n && status == MOP_OK; i++) {
-        candidate list[CANDIDATES];
         mop_model *model = NULL, *fused = NULL;
         mop_spec spec;
         status = mop_spec_parse(specs->items[i], &spec, err);
@@ -94,189 +92,188 @@ static mop_status collect(const mop_strlist *specs, const mop_kernel_policy *pol
             status = mop_variant_model(&spec, 1, 1, &model, err);
         if (status == MOP_OK)
             status = mop_pass_fuse(model, MOP_FUSE_ALL, &fused, err);
-        for (uint32_t k = 1; status == MOP_OK && k < fused->graph->n_nodes; k++)
-            if (candidates(&fused->graph->nodes[k].inst, policy, list) > 1)
-                status = add_work(l, &fused->graph->nodes[k].inst, err);
+        for (uint32_t k = 1; status == MOP_OK && k < fused->graph->n_nodes; k++) {
+            const mop_op_inst *inst = &fused->graph->nodes[k].inst;
+            if (c->tuner->entrants(device, inst, c->job->dtype, c->names) > 1)
+                status = add_work(l, inst, err);
+        }
         mop_model_free(fused);
         mop_model_free(model);
     }
     return status;
 }
 
-static mop_status make_values(mop_block *b, int64_t n, mop_rng *rng, mop_err *err)
+static int most_work_first(const void *a, const void *b)
 {
-    const mop_status status = mop_block_init(b, (size_t)n * sizeof(float), 0, err);
-    float *x = (float *)(void *)b->at;
-    for (int64_t i = 0; status == MOP_OK && i < n; i++)
-        x[i] = (float)(0.1 + 0.8 * mop_rng_uniform(rng));
+    const work *x = a, *y = b;
+    if (x->weight != y->weight)
+        return x->weight > y->weight ? -1 : 1;
+    return strcmp(x->shape, y->shape);
+}
+
+/* Out of the contest, with what it holds. */
+static void drop(contest *c, size_t i)
+{
+    if (c->list[i].is_in)
+        c->tuner->leave(c->trial, i);
+    c->list[i].is_in = false;
+}
+
+/* All but the shipped one, entrant 0, whose time is needed whatever it is. */
+static void drop_slow(contest *c)
+{
+    double best = c->list[0].probe;
+    for (size_t i = 1; i < c->n; i++)
+        if (c->list[i].is_in && c->list[i].probe < best)
+            best = c->list[i].probe;
+    for (size_t i = 1; i < c->n; i++)
+        if (c->list[i].is_in && c->list[i].probe > CLEARLY_SLOWER * best)
+            drop(c, i);
+}
+
+/* Entrant i into the contest, unless its result is wrong or the driver refuses it: noted. */
+static mop_status enter(contest *c, size_t i, mop_err *err)
+{
+    entrant *e = &c->list[i];
+    mop_err wrong = {0};
+    mop_status status = c->tuner->enter(c->trial, i, c->names[i], &wrong);
+    if (status == MOP_ECHECK || status == MOP_EFAIL || status == MOP_EUNSUPPORTED)
+        return mop_strlist_add(&c->report->notes, wrong.msg, err);
+    if (status != MOP_OK)
+        return mop_fail(err, status, "%s", wrong.msg);
+    e->is_in = true;
+    for (int k = 0; k < PROBES && status == MOP_OK; k++) {
+        double ns = 0;
+        status = c->tuner->time(c->trial, i, e->turns++, &ns, err);
+        e->probe = k == 0 || ns < e->probe ? ns : e->probe;
+    }
     return status;
 }
 
-static mop_status make_tensors(contest *c, mop_err *err)
+/* Rounds until `until`. The turns on entering have warmed all of them up. */
+static mop_status race(contest *c, uint64_t until, size_t *rounds, mop_err *err)
 {
-    mop_weight_desc desc[MOP_MAX_WEIGHTS];
-    const uint32_t n_w = mop_op_weights(c->inst, desc);
-    mop_rng rng;
     mop_status status = MOP_OK;
-    mop_rng_init(&rng, 1, 0);
-    for (uint32_t i = 0; i < c->inst->n_in && status == MOP_OK; i++)
-        status = make_values(&c->in[i], mop_shape_elems(c->inst->in[i]), &rng, err);
-    for (uint32_t i = 0; i < n_w && status == MOP_OK; i++)
-        status = make_values(&c->w[i], desc[i].elems, &rng, err);
-    return status == MOP_OK ? make_values(&c->out, mop_shape_elems(c->inst->out), &rng, err)
-                            : status;
-}
-
-/* Twice the last cache's worth of copies, so that a copy has left it when its turn comes. */
-static mop_status make_ready(contest *c, candidate *k, mop_err *err)
-{
-    const mop_cpu_kernel *f = k->kernel;
-    const float *w[MOP_MAX_WEIGHTS];
-    const size_t packed = f->packed_bytes != NULL ? f->packed_bytes(c->inst) : 0;
-    const size_t scratch = f->scratch_bytes != NULL ? f->scratch_bytes(c->inst) : 0;
-    mop_status status;
-    k->stride = (packed + MOP_ALIGN - 1) / MOP_ALIGN * MOP_ALIGN;
-    k->scratch_stride = (scratch + MOP_ALIGN - 1) / MOP_ALIGN * MOP_ALIGN;
-    k->copies = k->stride > 0 ? 2 * mop_cpu_last_cache() / k->stride + 1 : 1;
-    k->copies = k->copies < COPIES ? k->copies : COPIES;
-    status = mop_block_init(&k->packed, k->copies * k->stride, 0, err);
-    if (status == MOP_OK)
-        status = mop_block_init(&k->scratch, (size_t)c->threads * k->scratch_stride, 0, err);
-    if (status != MOP_OK || f->pack == NULL)
-        return status;
-    for (int i = 0; i < MOP_MAX_WEIGHTS; i++)
-        w[i] = (const float *)(const void *)c->w[i].at;
-    f->pack(c->inst, w, k->packed.at);
-    for (size_t i = 1; i < k->copies; i++)
-        memcpy(k->packed.at + i * k->stride, k->packed.at, packed);
-    return MOP_OK;
-}
-
-/* One run on all threads. */
-typedef struct turn {
-    const candidate *k;
-    mop_args args;
-    int64_t units;
-    size_t ranges;
-} turn;
-
-static void run_range(void *context, size_t i)
-{
-    const turn *t = context;
-    mop_args args = t->args;
-    args.begin = t->units * (int64_t)i / (int64_t)t->ranges;
-    args.end = t->units * (int64_t)(i + 1) / (int64_t)t->ranges;
-    args.scratch = t->k->scratch.at + i * t->k->scratch_stride;
-    t->k->kernel->run(&args);
-}
-
-static double time_once(const contest *c, const candidate *k, size_t round, const mop_clock *clock)
-{
-    turn t = {.k = k, .args = {.inst = c->inst}, .units = k->kernel->units(c->inst)};
-    const uint64_t start = mop_now_ns(clock);
-    t.ranges = t.units < c->threads ? (size_t)t.units : (size_t)c->threads;
-    for (int i = 0; i < MOP_MAX_IN; i++)
-        t.args.in[i] = (const float *)(const void *)c->in[i].at;
-    t.args.out = (float *)(void *)c->out.at;
-    t.args.packed = k->stride > 0 ? k->packed.at + round % k->copies * k->stride : NULL;
-    if (t.ranges == 1)
-        run_range(&t, 0);
-    else
-        pthreadpool_parallelize_1d(c->pool.pool, run_range, &t, t.ranges,
-                                   PTHREADPOOL_FLAG_DISABLE_DENORMALS);
-    return (double)(mop_now_ns(clock) - start);
-}
-
-/* Rounds until the budget is used up; the first is not counted. */
-static size_t race(contest *c, uint64_t budget_ns)
-{
-    const mop_clock clock = mop_clock_real();
-    const uint64_t start = mop_now_ns(&clock);
-    size_t rounds = 0;
-    for (size_t i = 0; i < c->n; i++)
-        (void)time_once(c, &c->list[i], 0, &clock);
-    while (rounds < ROUNDS && (rounds < MIN_ROUNDS || mop_now_ns(&clock) - start < budget_ns)) {
-        for (size_t i = 0; i < c->n; i++)
-            c->list[i].ns[rounds] = time_once(c, &c->list[i], rounds + 1, &clock);
-        rounds++;
+    for (*rounds = 0; *rounds < ROUNDS && status == MOP_OK; ++*rounds) {
+        if (*rounds >= MIN_ROUNDS && mop_now_ns(&c->job->clock) >= until)
+            break;
+        for (size_t i = 0; i < c->n && status == MOP_OK; i++)
+            if (c->list[i].is_in)
+                status =
+                    c->tuner->time(c->trial, i, c->list[i].turns++, &c->list[i].ns[*rounds], err);
     }
-    return rounds;
+    return status;
 }
 
-static void contest_release(contest *c)
-{
-    for (size_t i = 0; i < c->n; i++) {
-        mop_block_release(&c->list[i].packed);
-        mop_block_release(&c->list[i].scratch);
-    }
-    for (int i = 0; i < MOP_MAX_IN; i++)
-        mop_block_release(&c->in[i]);
-    for (int i = 0; i < MOP_MAX_WEIGHTS; i++)
-        mop_block_release(&c->w[i]);
-    mop_block_release(&c->out);
-}
-
+/* By medians. */
 static void judge(contest *c, size_t rounds, mop_tune_entry *e)
 {
-    const mop_cpu_kernel *shipped = mop_cpu_kernel_choose(c->inst, &c->policy);
-    const mop_cpu_kernel *best = shipped;
+    size_t best = 0;
     double least = 0, of_shipped = 0;
     for (size_t i = 0; i < c->n; i++) {
+        if (!c->list[i].is_in)
+            continue;
         mop_sort_f64(c->list[i].ns, rounds);
         const double ns = mop_quantile(c->list[i].ns, rounds, 0.5);
-        if (c->list[i].kernel == shipped)
+        if (i == 0)
             of_shipped = ns;
         if (least == 0 || ns < least) {
             least = ns;
-            best = c->list[i].kernel;
+            best = i;
         }
     }
     e->ratio = of_shipped / least;
     if (e->ratio < CLEARLY_FASTER) {
-        best = shipped;
+        best = 0;
         e->ratio = 1;
     }
-    mop_tune_shape(c->inst, e->shape);
-    (void)snprintf(e->shipped, sizeof e->shipped, "%s", shipped->name);
-    (void)snprintf(e->kernel, sizeof e->kernel, "%s", best->name);
+    (void)snprintf(e->shipped, sizeof e->shipped, "%s", c->names[0]);
+    (void)snprintf(e->kernel, sizeof e->kernel, "%s", c->names[best]);
 }
 
-static mop_status tune_one(contest *c, uint64_t budget_ns, mop_tune_entry *e, mop_err *err)
+/* Half of the time is for entering, which compiles and checks. *has_won: e is filled; it is not for
+ * an operator whose shipped choice is wrong or that cannot be run on its own. */
+static mop_status tune_one(contest *c, mop_device *device, const work *w, uint64_t slice_ns,
+                           mop_tune_entry *e, bool *has_won, mop_err *err)
 {
-    mop_status status;
-    c->n = candidates(c->inst, &c->policy, c->list);
-    status = make_tensors(c, err);
-    for (size_t i = 0; i < c->n && status == MOP_OK; i++)
-        status = make_ready(c, &c->list[i], err);
-    if (status == MOP_OK)
-        judge(c, race(c, budget_ns), e);
-    contest_release(c);
+    const uint64_t start = mop_now_ns(&c->job->clock);
+    mop_err alone = {0};
+    size_t rounds = 0;
+    memset(c->list, 0, sizeof c->list);
+    *has_won = false;
+    c->trial = NULL;
+    c->n = c->tuner->entrants(device, &w->inst, c->job->dtype, c->names);
+    mop_status status = c->tuner->begin(device, &w->inst, c->job->dtype, &c->trial, &alone);
+    if (status == MOP_EUNSUPPORTED)
+        return MOP_OK;
+    if (status != MOP_OK)
+        return mop_fail(err, status, "%s", alone.msg);
+    for (size_t i = 0; i < c->n && status == MOP_OK; i++) {
+        if (i > 1 && mop_now_ns(&c->job->clock) - start >= slice_ns / 2)
+            break;
+        status = enter(c, i, err);
+        if (!c->list[0].is_in)
+            break;
+        drop_slow(c);
+    }
+    *has_won = status == MOP_OK && c->list[0].is_in;
+    if (*has_won)
+        status = race(c, start + slice_ns, &rounds, err);
+    if (*has_won && status == MOP_OK)
+        judge(c, rounds, e);
+    for (size_t i = 0; i < c->n; i++)
+        drop(c, i);
+    c->tuner->end(c->trial);
     return status;
 }
 
-mop_status mop_tune_measure(const mop_strlist *specs, const mop_device_choice *choice,
-                            uint64_t budget_ns, mop_tune *t, mop_err *err)
+static mop_status tune_all(contest *c, mop_device *device, const worklist *l, uint64_t start,
+                           mop_tune *t, mop_err *err)
 {
-    const mop_kernel_policy policy = {.isa_mask = choice->isa_mask};
-    worklist work = {0};
-    mop_device_info info;
-    mop_tune_entry e = {.ratio = 1};
-    contest *c = mop_calloc(1, sizeof *c, err);
-    mop_status status = c != NULL ? collect(specs, &policy, &work, err) : MOP_ENOMEM;
-    mop_cpu_describe(&info, choice->isa_mask, choice->threads);
-    mop_tune_key(&info, e.key);
-    if (status == MOP_OK && choice->threads > 1)
-        status = mop_cpu_pool_open(&c->pool, choice->threads, err);
-    for (size_t i = 0; i < work.n && status == MOP_OK; i++) {
-        *c = (contest){
-            .inst = &work.items[i], .policy = policy, .pool = c->pool, .threads = choice->threads};
-        status = tune_one(c, budget_ns / work.n, &e, err);
-        if (status == MOP_OK)
+    const mop_clock *clock = &c->job->clock;
+    const uint64_t budget = c->job->budget_ns > 0 ? c->job->budget_ns : c->tuner->usual_budget_ns;
+    mop_status status = MOP_OK;
+    for (size_t i = 0; i < l->n && status == MOP_OK; i++) {
+        const uint64_t spent = mop_now_ns(clock) - start;
+        mop_tune_entry e = {.ratio = 1};
+        bool has_won;
+        if (spent >= budget)
+            break;
+        uint64_t slice = (budget - spent) / (l->n - i);
+        slice = slice > c->tuner->least_ns ? slice : c->tuner->least_ns;
+        c->tuner->key(device, c->job->dtype, e.key);
+        memcpy(e.shape, l->items[i].shape, sizeof e.shape);
+        status = tune_one(c, device, &l->items[i], slice, &e, &has_won, err);
+        if (status == MOP_OK && has_won) {
             status = mop_tune_put(t, &e, err);
+            c->report->n_tuned++;
+        }
     }
-    if (c != NULL)
-        mop_cpu_pool_close(&c->pool);
+    return status;
+}
+
+mop_status mop_tune_measure(const mop_backend *backend, mop_device *device, const mop_tune_job *job,
+                            mop_tune *t, mop_tune_report *report, mop_err *err)
+{
+    const uint64_t start = mop_now_ns(&job->clock);
+    worklist l = {0};
+    *report = (mop_tune_report){0};
+    if (backend->tuner == NULL)
+        return mop_fail(err, MOP_EUNSUPPORTED, "back end %s has no kernels to choose between",
+                        backend->id);
+    contest *c = mop_calloc(1, sizeof *c, err);
+    if (c == NULL)
+        return MOP_ENOMEM;
+    *c = (contest){.tuner = backend->tuner, .job = job, .report = report};
+    mop_status status = mop_backend_runs(backend, device, job->dtype, err);
+    if (status == MOP_OK)
+        status = collect(c, device, &l, err);
+    if (status == MOP_OK && l.n > 0) {
+        report->n_operators = l.n;
+        qsort(l.items, l.n, sizeof *l.items, most_work_first);
+        status = tune_all(c, device, &l, start, t, err);
+    }
+    free(l.items);
     free(c);
-    free(work.items);
     return status;
 }
