@@ -123,9 +123,14 @@ mop_status mop_cli_open(const char *id, const mop_device_choice *choice,
         return MOP_EINVAL;
     tuned.vulkan = vulkan;
     mop_status status = (*backend)->open(&tuned, device, err);
-    if (status == MOP_OK)
-        tell_remark(*backend, *device);
-    return status;
+    if (status != MOP_OK)
+        return status;
+    mop_device_info info;
+    (*backend)->info(*device, &info);
+    if (info.is_software)
+        mop_cli_note(MOP_SOFTWARE_REMARK, info.name);
+    tell_remark(*backend, *device);
+    return MOP_OK;
 }
 
 void mop_cli_close(const mop_backend *backend, mop_device *device)

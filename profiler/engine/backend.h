@@ -32,6 +32,10 @@ typedef struct mop_device_info {
     bool is_software; /* a CPU pretending to be a GPU: never drawn as a GPU */
 } mop_device_info;
 
+/* What is said of a device with is_software wherever one is opened; its name goes in. */
+#define MOP_SOFTWARE_REMARK                                                                        \
+    "\"%.80s\" is a software device: a CPU, whose times say nothing of a GPU"
+
 /* Takes one thing known of a device: what it is, its value, and what that means or its unit, "" if
  * that goes without saying. */
 typedef mop_status mop_fact_fn(void *ctx, const char *item, const char *value, const char *about,

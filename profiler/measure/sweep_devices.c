@@ -37,6 +37,8 @@ static mop_status open_backend(sweep *s, const mop_backend *backend, mop_err *er
             backend->close(d.handle);
         else
             s->devices[s->n_devices++] = d;
+        if (d.info.is_software && i == 0)
+            mop_sweep_note(s, MOP_SOFTWARE_REMARK, d.info.name);
     }
     return MOP_OK;
 }

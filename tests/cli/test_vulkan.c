@@ -25,15 +25,19 @@ static void a_device_tells_all_that_is_known_of_it(void **state)
 {
     (void)state;
     need_device();
-    EXPECT({"$MOPROF devices --long -f csv | grep -c ',feature '", 0, "11"},
-           {"$MOPROF devices --long -f csv", 0, "vulkan,0,path of fp32,yes,"},
-           {"$MOPROF devices --long -f csv | grep '^vulkan,0,path of a .* layer,' | wc -l", 0, "6"},
-           {"$MOPROF devices --long -f csv", 0, "vulkan,0,largest storage buffer,"},
-           {"$MOPROF devices --long -f json", 0, "\"item\": \"instruction sets\""},
-           {"$MOPROF devices --device $($MOPROF devices -f csv | grep ^vulkan,0 | sed 's/.*,//') "
-            "-f csv | cut -d, -f1,2 | sort -u | tr '\\n' ' '",
-            0, "backend,index vulkan,0"},
-           {"$MOPROF devices --device 'no such device'", 5, "no device here matches"});
+    EXPECT(
+        {"$MOPROF devices --long -f csv >long.csv; for f in storage16 fp16 storage8 dot shuffle "
+         "subgroup-size texel coopmat coopmat-nv calibrated host-reset; do "
+         "grep -q \"^vulkan,0,feature $f,\\(not \\)*offered,\" long.csv || exit 1; done; echo all",
+         0, "all"},
+        {"$MOPROF devices --long -f csv", 0, "vulkan,0,path of fp32,yes,"},
+        {"$MOPROF devices --long -f csv | grep '^vulkan,0,path of a .* layer,' | wc -l", 0, "6"},
+        {"$MOPROF devices --long -f csv", 0, "vulkan,0,largest storage buffer,"},
+        {"$MOPROF devices --long -f json", 0, "\"item\": \"instruction sets\""},
+        {"$MOPROF devices --device $($MOPROF devices -f csv | grep ^vulkan,0 | sed 's/.*,//') "
+         "-f csv | cut -d, -f1,2 | sort -u | tr '\\n' ' '",
+         0, "backend,index vulkan,0"},
+        {"$MOPROF devices --device 'no such device'", 5, "no device here matches"});
 }
 
 static void what_is_switched_off_is_shown_with_the_path_that_is_left(void **state)
@@ -47,6 +51,25 @@ static void what_is_switched_off_is_shown_with_the_path_that_is_left(void **stat
            {"$MOPROF devices --vulkan staging -f csv", 0, "vulkan,0,path of memory,staged,"},
            {"MOPROF_VULKAN=no-shuffle $MOPROF devices -f csv", 0,
             "vulkan,0,feature shuffle,switched off,"});
+}
+
+/* Wherever one is opened; a table's rows stay rows. */
+static void a_software_device_is_called_one(void **state)
+{
+    (void)state;
+    need_device();
+    if (system("$MOPROF devices -f csv 2>/dev/null | grep -q ^vulkan,0,.*,software,") != 0) {
+        printf("skip: the Vulkan device is no software device\n");
+        skip();
+    }
+    EXPECT({"$MOPROF devices --long -f csv", 0,
+            "vulkan,0,type,software,a CPU that pretends to be a GPU"},
+           {"$MOPROF profile mobileone-s0@32 --backend vulkan --device 0 --runs 3 2>&1 >p.txt", 0,
+            "is a software device: a CPU, whose times say nothing of a GPU"},
+           {"$MOPROF verify --variants mobileone-s0@32 --backends vulkan --device 0 2>&1 >v.txt", 0,
+            "is a software device: a CPU"},
+           {"$MOPROF sweep --variants mobileone-s0@32 --backends vulkan --device 0 --dry-run", 0,
+            "is a software device: a CPU"});
 }
 
 static void wrong_switches_name_the_nearest_right_one(void **state)
@@ -125,6 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_tells_all_that_is_known_of_it),
         cmocka_unit_test(what_is_switched_off_is_shown_with_the_path_that_is_left),
+        cmocka_unit_test(a_software_device_is_called_one),
         cmocka_unit_test(wrong_switches_name_the_nearest_right_one),
         cmocka_unit_test(a_sweep_keeps_its_switches_and_rerun_repeats_them),
         cmocka_unit_test(without_a_driver_there_is_a_reason_and_the_processor),
