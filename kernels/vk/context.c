@@ -78,6 +78,7 @@ mop_status mop_vk_find(mop_vk *vk, const mop_vk_options *options, mop_err *err)
     const bool could_share = vk->info.type == VK_PHYSICAL_DEVICE_TYPE_CPU ||
                              vk->info.type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     vk->is_shared = could_share && !vk->switches.staging;
+    vk->macs_per_submit = MOP_VK_MACS_PER_SUBMIT;
     vk->spins = vk->info.type != VK_PHYSICAL_DEVICE_TYPE_CPU;
     vk->threads = options->threads;
     name_switches(vk, could_share);

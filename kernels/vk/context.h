@@ -65,6 +65,9 @@ typedef struct mop_vk_device_info {
     VkPhysicalDeviceType type;
 } mop_vk_device_info;
 
+/* A second on the slowest GPUs that have Vulkan 1.1 (8 GMAC/s); watchdogs act after 2 to 10. */
+#define MOP_VK_MACS_PER_SUBMIT UINT64_C(8000000000)
+
 struct mop_vk_pipelines;
 
 /* What timer.h found out about the device's timestamps. */
@@ -90,9 +93,10 @@ typedef struct mop_vk {
     mop_vk_caps caps;
     mop_vk_switches switches;
     char switched[MOP_VK_SWITCHES_TEXT]; /* those that make a difference: "no-shuffle, staging" */
-    bool is_shared; /* buffers are mapped and used in place; otherwise they are staged */
-    bool is_lost;   /* sticky */
-    bool spins;     /* waits end by asking, because it is no CPU (backend_vulkan_wait.c) */
+    bool is_shared;           /* buffers are mapped and used in place; otherwise they are staged */
+    bool is_lost;             /* sticky */
+    uint64_t macs_per_submit; /* most, of more than one node: watchdogs end what takes seconds */
+    bool spins; /* waits end by asking, because it is no CPU (backend_vulkan_wait.c) */
     int threads;
     uint32_t n_messages;     /* validation warnings and errors */
     char first_message[512]; /* the first of them */

@@ -43,6 +43,12 @@ typedef struct mop_vulkan_repeat {
     uint32_t n;
 } mop_vulkan_repeat;
 
+/* Command buffers that go before another one of a network that is too long for one submit. */
+typedef struct mop_vulkan_ahead {
+    VkCommandBuffer *items; /* [n_nodes], or NULL */
+    uint32_t n;
+} mop_vulkan_ahead;
+
 struct mop_plan {
     mop_vk *vk;
     const mop_graph *graph;
@@ -61,6 +67,7 @@ struct mop_plan {
     VkDescriptorPool descriptors;
     VkCommandPool commands;
     VkCommandBuffer plain, profiled; /* profiled: null until the first profiled run */
+    mop_vulkan_ahead ahead[2];       /* of plain, of profiled */
     VkFence fence;
     VkQueryPool queries;        /* of profiled runs, mop_vulkan_n_stamps() of them */
     VkQueryPool ends;           /* 2, of plain runs; null where the queue has no timestamps */
@@ -86,8 +93,8 @@ mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err);
 mop_status mop_vulkan_record_repeat(mop_plan *plan, uint32_t node, uint32_t n, VkCommandBuffer *out,
                                     mop_err *err);
 
-/* Submits and waits until it has finished or the plan's time is over. Sets submitting, submitted
- * and finished of plan->times. */
+/* Submits, what is ahead of `commands` too, and waits until it has finished or the plan's time is
+ * over. Sets submitting, submitted and finished of plan->times. */
 mop_status mop_vulkan_submit(mop_plan *plan, VkCommandBuffer commands, mop_err *err);
 
 /* What a profiled run needs, made at the first one. MOP_EUNSUPPORTED with the reason where the

@@ -475,6 +475,8 @@ void mop_vulkan_plan_release(mop_plan *plan)
     mop_memplan_release(&plan->memory);
     free(plan->wide);
     free(plan->ticks);
+    free(plan->ahead[0].items);
+    free(plan->ahead[1].items);
     free(plan->repeats); /* their command buffers went with the pool */
     free(plan->nodes);
 }

@@ -81,23 +81,93 @@ static void dispatch(const mop_plan *plan, VkCommandBuffer c, const mop_vulkan_n
     }
 }
 
-static void record_nodes(const mop_plan *plan, VkCommandBuffer c, bool profiled)
+static mop_status begin(mop_plan *plan, VkCommandBuffer *out, mop_err *err)
+{
+    mop_vk *vk = plan->vk;
+    const VkCommandBufferAllocateInfo alloc = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = plan->commands,
+        .commandBufferCount = 1,
+    };
+    const VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    VkCommandBuffer c = VK_NULL_HANDLE;
+    VkResult r = vk->fn.AllocateCommandBuffers(vk->device, &alloc, &c);
+    if (r != VK_SUCCESS)
+        return mop_vk_fail(vk, r, "vkAllocateCommandBuffers", err);
+    r = vk->fn.BeginCommandBuffer(c, &info);
+    if (r != VK_SUCCESS) {
+        vk->fn.FreeCommandBuffers(vk->device, plan->commands, 1, &c);
+        return mop_vk_fail(vk, r, "vkBeginCommandBuffer", err);
+    }
+    *out = c;
+    return MOP_OK;
+}
+
+static mop_status end(mop_plan *plan, VkCommandBuffer c, VkCommandBuffer *out, mop_err *err)
+{
+    VkResult r = plan->vk->fn.EndCommandBuffer(c);
+    if (r != VK_SUCCESS) {
+        plan->vk->fn.FreeCommandBuffers(plan->vk->device, plan->commands, 1, &c);
+        return mop_vk_fail(plan->vk, r, "vkEndCommandBuffer", err);
+    }
+    *out = c;
+    return MOP_OK;
+}
+
+/* Ends *c, to be submitted ahead of what follows, and begins another. On failure *c is gone. */
+static mop_status split(mop_plan *plan, VkCommandBuffer *c, mop_vulkan_ahead *ahead, mop_err *err)
+{
+    VkCommandBuffer ending = *c;
+    *c = VK_NULL_HANDLE;
+    if (ahead->items == NULL)
+        ahead->items = mop_calloc(plan->graph->n_nodes, sizeof(VkCommandBuffer), err);
+    if (ahead->items == NULL) {
+        mop_vulkan_drop(plan, ending);
+        return MOP_ENOMEM;
+    }
+    mop_status s = end(plan, ending, &ahead->items[ahead->n], err);
+    if (s != MOP_OK)
+        return s;
+    ahead->n++;
+    return begin(plan, c, err);
+}
+
+static uint64_t macs_of(const mop_plan *plan, uint32_t node)
+{
+    mop_cost cost;
+    mop_op_cost(&plan->graph->nodes[node].inst, &cost);
+    return (uint64_t)cost.macs;
+}
+
+/* Barriers reach across command buffers of one queue, so where they are split makes no difference
+ * to them. */
+static mop_status record_nodes(mop_plan *plan, VkCommandBuffer *c, bool profiled, mop_err *err)
 {
     struct window w = {.first = 1, .end = 1};
+    uint64_t macs = 0;
     for (uint32_t i = 1; i < plan->graph->n_nodes; i++) {
+        const uint64_t more = macs_of(plan, i);
+        if (macs > 0 && macs + more > plan->vk->macs_per_submit) {
+            mop_status s = split(plan, c, &plan->ahead[profiled], err);
+            if (s != MOP_OK)
+                return s;
+            macs = 0;
+        }
+        macs += more;
         if (i > 1 && (profiled || needs_barrier(plan, w, i))) {
-            dispatch_barrier(plan, c);
+            dispatch_barrier(plan, *c);
             w.first = i;
         }
         w.end = i + 1;
         if (profiled)
-            stamp(plan, c, plan->queries, 2 * i);
-        dispatch(plan, c, &plan->nodes[i]);
+            stamp(plan, *c, plan->queries, 2 * i);
+        dispatch(plan, *c, &plan->nodes[i]);
         if (plan->nodes[i].n_steps > 1)
             w.first = i; /* the barriers inside are for all */
         if (profiled)
-            stamp(plan, c, plan->queries, 2 * i + 1);
+            stamp(plan, *c, plan->queries, 2 * i + 1);
     }
+    return MOP_OK;
 }
 
 size_t mop_vulkan_readback_offset(const mop_plan *plan, uint32_t node)
@@ -160,67 +230,40 @@ static mop_status create_queries(mop_plan *plan, bool profiled, mop_err *err)
                : create_pool(plan->vk, mop_vulkan_n_stamps(plan), &plan->queries, err);
 }
 
-static void record_run(const mop_plan *plan, VkCommandBuffer c, bool profiled)
+/* All of a run into *c, which is gone on failure. */
+static mop_status record_run(mop_plan *plan, VkCommandBuffer *c, bool profiled, mop_err *err)
 {
     const VkQueryPool pool = profiled ? plan->queries : plan->ends;
     const uint32_t n = profiled ? mop_vulkan_n_stamps(plan) : 2;
     if (pool != VK_NULL_HANDLE) {
         if (!mop_vk_timer_resets_on_host(plan->vk))
-            plan->vk->fn.CmdResetQueryPool(c, pool, 0, n);
-        stamp(plan, c, pool, 0);
+            plan->vk->fn.CmdResetQueryPool(*c, pool, 0, n);
+        stamp(plan, *c, pool, 0);
     }
-    record_upload(plan, c);
+    record_upload(plan, *c);
     if (profiled)
-        stamp(plan, c, pool, 1);
-    record_nodes(plan, c, profiled);
-    record_readback(plan, c);
+        stamp(plan, *c, pool, 1);
+    mop_status s = record_nodes(plan, c, profiled, err);
+    if (s != MOP_OK)
+        return s;
+    record_readback(plan, *c);
     if (pool != VK_NULL_HANDLE)
-        stamp(plan, c, pool, n - 1);
-}
-
-static mop_status begin(mop_plan *plan, VkCommandBuffer *out, mop_err *err)
-{
-    mop_vk *vk = plan->vk;
-    const VkCommandBufferAllocateInfo alloc = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-        .commandPool = plan->commands,
-        .commandBufferCount = 1,
-    };
-    const VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    VkCommandBuffer c = VK_NULL_HANDLE;
-    VkResult r = vk->fn.AllocateCommandBuffers(vk->device, &alloc, &c);
-    if (r != VK_SUCCESS)
-        return mop_vk_fail(vk, r, "vkAllocateCommandBuffers", err);
-    r = vk->fn.BeginCommandBuffer(c, &info);
-    if (r != VK_SUCCESS) {
-        vk->fn.FreeCommandBuffers(vk->device, plan->commands, 1, &c);
-        return mop_vk_fail(vk, r, "vkBeginCommandBuffer", err);
-    }
-    *out = c;
-    return MOP_OK;
-}
-
-static mop_status end(mop_plan *plan, VkCommandBuffer c, VkCommandBuffer *out, mop_err *err)
-{
-    VkResult r = plan->vk->fn.EndCommandBuffer(c);
-    if (r != VK_SUCCESS) {
-        plan->vk->fn.FreeCommandBuffers(plan->vk->device, plan->commands, 1, &c);
-        return mop_vk_fail(plan->vk, r, "vkEndCommandBuffer", err);
-    }
-    *out = c;
+        stamp(plan, *c, pool, n - 1);
     return MOP_OK;
 }
 
 mop_status mop_vulkan_record(mop_plan *plan, bool profiled, mop_err *err)
 {
+    mop_vulkan_ahead *ahead = &plan->ahead[profiled];
     VkCommandBuffer c = VK_NULL_HANDLE;
     mop_status s = create_queries(plan, profiled, err);
+    while (ahead->n > 0) /* of an earlier try */
+        mop_vulkan_drop(plan, ahead->items[--ahead->n]);
     if (s == MOP_OK)
         s = begin(plan, &c, err);
-    if (s != MOP_OK)
-        return s;
-    record_run(plan, c, profiled);
-    return end(plan, c, profiled ? &plan->profiled : &plan->plain, err);
+    if (s == MOP_OK)
+        s = record_run(plan, &c, profiled, err);
+    return s == MOP_OK ? end(plan, c, profiled ? &plan->profiled : &plan->plain, err) : s;
 }
 
 mop_status mop_vulkan_record_repeat(mop_plan *plan, uint32_t node, uint32_t n, VkCommandBuffer *out,
@@ -251,13 +294,31 @@ void mop_vulkan_drop(const mop_plan *plan, VkCommandBuffer commands)
         plan->vk->fn.FreeCommandBuffers(plan->vk->device, plan->commands, 1, &commands);
 }
 
+/* Nothing is lost if the first submit fails; after another, nobody waits for what is at work. */
+static mop_status submit_one(mop_plan *plan, VkCommandBuffer c, bool is_first, bool is_last,
+                             mop_err *err)
+{
+    mop_vk *vk = plan->vk;
+    const VkSubmitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &c};
+    VkResult r = vk->fn.QueueSubmit(vk->queue, 1, &info, is_last ? plan->fence : VK_NULL_HANDLE);
+    if (r == VK_SUCCESS)
+        return MOP_OK;
+    if (is_first)
+        return mop_vk_fail(vk, r, "vkQueueSubmit", err);
+    vk->is_lost = true;
+    return mop_fail(err, MOP_ELOST,
+                    "a later vkQueueSubmit failed on Vulkan device \"%.80s\": %s (%d)",
+                    vk->info.name, mop_vk_result_name(r), (int)r);
+}
+
 mop_status mop_vulkan_submit(mop_plan *plan, VkCommandBuffer commands, mop_err *err)
 {
     const mop_clock clock = mop_clock_real();
     mop_vk *vk = plan->vk;
-    const VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                               .commandBufferCount = 1,
-                               .pCommandBuffers = &commands};
+    const mop_vulkan_ahead *ahead = commands == plan->plain      ? &plan->ahead[0]
+                                    : commands == plan->profiled ? &plan->ahead[1]
+                                                                 : &(mop_vulkan_ahead){0};
     if (vk->is_lost)
         return mop_fail(err, MOP_ELOST, "Vulkan device \"%.80s\" was lost before; open it again",
                         vk->info.name);
@@ -265,11 +326,15 @@ mop_status mop_vulkan_submit(mop_plan *plan, VkCommandBuffer commands, mop_err *
     if (r != VK_SUCCESS)
         return mop_vk_fail(vk, r, "vkResetFences", err);
     plan->times.submitting = mop_now_ns(&clock);
-    r = vk->fn.QueueSubmit(vk->queue, 1, &info, plan->fence);
+    mop_status s = MOP_OK;
+    for (uint32_t k = 0; k < ahead->n && s == MOP_OK; k++)
+        s = submit_one(plan, ahead->items[k], k == 0, false, err);
+    if (s == MOP_OK)
+        s = submit_one(plan, commands, ahead->n == 0, true, err);
     plan->times.submitted = mop_now_ns(&clock);
-    if (r != VK_SUCCESS)
-        return mop_vk_fail(vk, r, "vkQueueSubmit", err);
-    mop_status s = mop_vulkan_wait(plan, commands == plan->plain, err);
+    if (s != MOP_OK)
+        return s;
+    s = mop_vulkan_wait(plan, commands == plan->plain, err);
     plan->times.finished = mop_now_ns(&clock);
     return s;
 }

@@ -51,6 +51,7 @@ typedef struct scene {
     const char *name, *switches;
     bool is_planned, has_run; /* before the act */
     mop_status (*act)(stage *st, mop_err *err);
+    bool is_split; /* a submit for each node */
 } scene;
 
 static mop_status act_plan(stage *st, mop_err *err)
@@ -90,15 +91,17 @@ static mop_status act_read(stage *st, mop_err *err)
 }
 
 static const scene scenes[] = {
-    {"planning", NULL, false, false, act_plan},
-    {"planning with copies", "staging,flush", false, false, act_plan},
-    {"the first run", NULL, true, false, act_run},
-    {"the first run with copies", "staging,flush", true, false, act_run},
-    {"a later run", "flush", true, true, act_run},
-    {"a profiled run", NULL, true, true, act_profile},
-    {"a profiled run with copies", "staging,flush", true, true, act_profile},
-    {"a profile by repetition", "staging", true, true, act_repeat},
-    {"reading back", "staging,flush", true, true, act_read},
+    {"planning", NULL, false, false, act_plan, false},
+    {"planning with copies", "staging,flush", false, false, act_plan, false},
+    {"the first run", NULL, true, false, act_run, false},
+    {"the first run with copies", "staging,flush", true, false, act_run, false},
+    {"a later run", "flush", true, true, act_run, false},
+    {"planning several submits", NULL, false, false, act_plan, true},
+    {"a run of several submits", NULL, true, true, act_run, true},
+    {"a profiled run", NULL, true, true, act_profile, false},
+    {"a profiled run with copies", "staging,flush", true, true, act_profile, false},
+    {"a profile by repetition", "staging", true, true, act_repeat, false},
+    {"reading back", "staging,flush", true, true, act_read, false},
 };
 
 static void arm(const fault *f, int n)
@@ -144,6 +147,8 @@ static void set_up(stage *st, const scene *sc)
         fail_msg("%s", err.msg);
     /* the test of the clock has a test of its own below */
     st->device->vk->timer.is_tested = st->device->vk->timer.is_trusted = true;
+    if (sc->is_split)
+        st->device->vk->macs_per_submit = 1;
     vulkan_small_net(&st->net, SEED);
     st->x = obo_input(&st->net);
     if (sc->is_planned)
@@ -333,7 +338,7 @@ static void every_missing_entry_point_is_named(void **state)
  * It makes hundreds of like calls, of which the first and some others are tried. */
 static void a_clock_that_cannot_be_tested_is_not_trusted(void **state)
 {
-    static const scene idle = {"", NULL, true, false, act_plan};
+    static const scene idle = {"", NULL, true, false, act_plan, false};
     (void)state;
     need_device();
     for (size_t k = 0; k < sizeof faults / sizeof faults[0]; k++) {

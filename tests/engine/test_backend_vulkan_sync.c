@@ -295,6 +295,79 @@ static void a_run_resets_submits_and_waits_and_makes_nothing(void **state)
     }
 }
 
+/* As many submits as keep each but those of one node under the limit. */
+static int fewest_submits(const mop_graph *g, uint64_t limit)
+{
+    uint64_t macs = 0;
+    int n = 1;
+    for (uint32_t i = 1; i < g->n_nodes; i++) {
+        mop_cost cost;
+        mop_op_cost(&g->nodes[i].inst, &cost);
+        if (macs > 0 && macs + (uint64_t)cost.macs > limit) {
+            macs = 0;
+            n++;
+        }
+        macs += (uint64_t)cost.macs;
+    }
+    return n;
+}
+
+static void a_long_network_goes_in_several_submits_under_one_fence(void **state)
+{
+    static const uint64_t limits[] = {MOP_VK_MACS_PER_SUBMIT, 2000000, 1};
+    mop_device *device;
+    mop_spec spec;
+    mop_model *model = NULL, *fused = NULL;
+    mop_err err = {0};
+    float *y[3] = {NULL};
+    int n[3];
+    (void)state;
+    if (!open_layered("staging", false, &device))
+        skip();
+    device->vk->timer.is_tested = device->vk->timer.is_trusted = true;
+    assert_int_equal(mop_spec_parse("mobileone-s0@32", &spec, &err), MOP_OK);
+    assert_int_equal(mop_variant_model(&spec, 1, SEED, &model, &err), MOP_OK);
+    assert_int_equal(mop_pass_fuse(model, MOP_FUSE_ALL, &fused, &err), MOP_OK);
+    const mop_node *nodes = fused->graph->nodes;
+    const mop_shape in = nodes[0].inst.out, out = nodes[fused->graph->n_nodes - 1].inst.out;
+    const size_t n_out = (size_t)mop_shape_elems(out);
+    float *x = malloc((size_t)mop_shape_elems(in) * sizeof *x);
+    uint64_t *layers = malloc(fused->graph->n_nodes * sizeof *layers);
+    assert_true(x != NULL && layers != NULL);
+    mop_standard_input(in, SEED, x);
+    for (int i = 0; i < 3; i++) {
+        mop_profile profile = {.layer_ns = layers, .n_layers = fused->graph->n_nodes};
+        device->vk->macs_per_submit = limits[i];
+        mop_plan *plan = plan_of(device, fused);
+        y[i] = malloc(n_out * sizeof **y);
+        assert_non_null(y[i]);
+        vklayer_reset();
+        assert_int_equal(vulkan->run(plan, x, y[i], NULL, &err), MOP_OK);
+        n[i] = vklayer_now.seen[VKLAYER_QueueSubmit];
+        assert_int_equal(n[i], fewest_submits(fused->graph, limits[i]));
+        assert_int_equal(vklayer_now.with_fence, 1);
+        assert_int_equal(vklayer_now.seen[VKLAYER_WaitForFences], 1);
+        assert_memory_equal(y[i], y[0], n_out * sizeof **y);
+        (void)vulkan->run(plan, x, y[i], &profile, &err); /* a busy machine's clock may not fit */
+        vklayer_reset();
+        memset(y[i], 0xff, n_out * sizeof **y);
+        assert_int_equal(vulkan->run(plan, x, y[i], NULL, &err), MOP_OK);
+        assert_int_equal(vklayer_now.seen[VKLAYER_QueueSubmit], n[i]);
+        assert_memory_equal(y[i], y[0], n_out * sizeof **y);
+        vulkan->plan_free(plan);
+    }
+    printf("submits: %d, %d, %d\n", n[0], n[1], n[2]);
+    assert_true(n[0] == 1 && n[1] > 1 && n[2] > n[1]);
+    for (int i = 0; i < 3; i++)
+        free(y[i]);
+    free(x);
+    free(layers);
+    mop_model_free(model);
+    mop_model_free(fused);
+    vulkan->close(device);
+    assert_int_equal(vklayer_now.live, 0);
+}
+
 static void the_first_run_may_compile_and_later_ones_may_not(void **state)
 {
     stage st;
@@ -356,6 +429,7 @@ int main(void)
         cmocka_unit_test(a_barrier_left_out_is_reported_by_validation),
         cmocka_unit_test(there_are_as_few_barriers_as_keep_hazards_apart),
         cmocka_unit_test(a_run_resets_submits_and_waits_and_makes_nothing),
+        cmocka_unit_test(a_long_network_goes_in_several_submits_under_one_fence),
         cmocka_unit_test(the_first_run_may_compile_and_later_ones_may_not),
         cmocka_unit_test(a_gpu_is_asked_when_its_time_is_nearly_over),
     };

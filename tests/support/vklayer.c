@@ -63,9 +63,7 @@ static bool fails(int call, const char *name)
 static VkResult VKAPI_PTR layer_QueueSubmit(VkQueue q, uint32_t n, const VkSubmitInfo *info,
                                             VkFence fence)
 {
-    if (n > 0)
-        vklayer_now.last_submit = *info;
-    vklayer_now.last_had_fence = fence != VK_NULL_HANDLE;
+    vklayer_now.with_fence += fence != VK_NULL_HANDLE;
     return fails(VKLAYER_QueueSubmit, "QueueSubmit") ? vklayer_now.with
                                                      : real.QueueSubmit(q, n, info, fence);
 }

@@ -31,10 +31,9 @@ typedef struct vklayer {
     const char *failed; /* the call or entry point that was asked for came: its name */
     int seen[VKLAYER_CALLS];
     VkPipelineStageFlags dropped_from, dropped_to;
-    uint64_t first_wait_ns;   /* timeout of the first wait */
-    VkSubmitInfo last_submit; /* its number of command buffers */
-    bool last_had_fence;
-    int live; /* objects made and not destroyed: not forgotten by a reset */
+    uint64_t first_wait_ns; /* timeout of the first wait */
+    int with_fence;         /* submits */
+    int live;               /* objects made and not destroyed: not forgotten by a reset */
 } vklayer;
 
 extern vklayer vklayer_now;
