@@ -54,6 +54,23 @@ static void chain(obo_net *net)
         v = obo_add(net, MOP_OP_ACT, i % 2 == 0 ? &relu : &gelu, &v, 1);
 }
 
+/* In 8-bit integers a convolution takes three dispatches, which wait for each other. */
+static void three_steps(obo_net *net)
+{
+    const mop_params conv = {.u.conv = {.cout = 8,
+                                        .kh = 3,
+                                        .kw = 3,
+                                        .stride = 1,
+                                        .dilation = 1,
+                                        .groups = 1,
+                                        .pad_top = 1,
+                                        .pad_left = 1,
+                                        .pad_bottom = 1,
+                                        .pad_right = 1}};
+    obo_init(net, (mop_shape){1, 8, 8, 8}, SEED);
+    (void)obo_add(net, MOP_OP_CONV2D, &conv, (uint32_t[]){0}, 1);
+}
+
 static bool open_layered(const char *switches, bool validate, mop_device **device)
 {
     const mop_vk_options options = {
@@ -66,9 +83,9 @@ static bool open_layered(const char *switches, bool validate, mop_device **devic
     return false;
 }
 
-static mop_plan *plan_of(mop_device *device, const mop_model *model)
+static mop_plan *plan_of(mop_device *device, const mop_model *model, mop_dtype dtype)
 {
-    const mop_plan_desc desc = {0};
+    const mop_plan_desc desc = {.dtype = dtype};
     mop_plan *plan = NULL;
     mop_err err = {0};
     if (vulkan->plan(device, model, &desc, &plan, &err) != MOP_OK)
@@ -122,7 +139,8 @@ static int run_without(net_fn *build, const char *switches, int k, uint32_t *mes
     build(&net);
     float *x = obo_input(&net);
     vklayer_now.drop_at = k;
-    mop_plan *plan = plan_of(device, &net.model);
+    mop_plan *plan =
+        plan_of(device, &net.model, build == three_steps ? MOP_DTYPE_INT8 : MOP_DTYPE_FP32);
     const int stages = (int)(vklayer_now.dropped_from << 16 | vklayer_now.dropped_to);
     assert_int_equal(vulkan->run(plan, x, y, NULL, NULL), MOP_OK);
     *messages = vulkan->validation_messages(device);
@@ -170,7 +188,10 @@ static void a_barrier_left_out_is_reported_by_validation(void **state)
     static const struct {
         const char *name;
         net_fn *build;
-    } nets[] = {{"reused memory", reused_memory}, {"two branches", two_branches}, {"chain", chain}};
+    } nets[] = {{"reused memory", reused_memory},
+                {"two branches", two_branches},
+                {"chain", chain},
+                {"three steps", three_steps}};
     uint32_t seen[2] = {0}; /* second stages of barriers after copies, and after shaders */
     (void)state;
     for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++)
@@ -186,7 +207,7 @@ static void a_barrier_left_out_is_reported_by_validation(void **state)
 static int barriers_of(const mop_model *model, mop_device *device, int *fewest, bool *reuses)
 {
     vklayer_reset();
-    mop_plan *plan = plan_of(device, model);
+    mop_plan *plan = plan_of(device, model, MOP_DTYPE_FP32);
     const int n = vklayer_now.barriers - 1; /* the last one is for the host */
     *fewest = fewest_barriers(plan);
     *reuses = false;
@@ -245,7 +266,7 @@ static bool set_up(stage *st, const char *switches)
         return false;
     reused_memory(&st->net);
     st->x = obo_input(&st->net);
-    st->plan = plan_of(st->device, &st->net.model);
+    st->plan = plan_of(st->device, &st->net.model, MOP_DTYPE_FP32);
     assert_int_equal(vulkan->run(st->plan, st->x, st->want, NULL, NULL), MOP_OK);
     return true;
 }

@@ -108,10 +108,51 @@ static void networks_pass_their_check_in_every_type(void **state)
     vulkan_expect_silence(&fixture);
 }
 
+static void an_overflow_of_float16_fails_by_name(void **state)
+{
+    const mop_plan_desc desc = {.dtype = MOP_DTYPE_FP16S, .keep_all = true};
+    const mop_params none = {0};
+    mop_check check;
+    mop_err err = {0};
+    mop_plan *plan = NULL;
+    float x[8], y[8];
+    obo_net net;
+    (void)state;
+    vulkan_need_device(&fixture);
+    obo_init(&net, (mop_shape){1, 1, 1, 8}, SEED);
+    (void)obo_add(&net, MOP_OP_ADD, &none, (uint32_t[]){0, 0}, 2);
+    for (int i = 0; i < 8; i++)
+        x[i] = 5000 * (float)i; /* the last one's sum is 70000 */
+    assert_int_equal(vulkan->plan(fixture.device, &net.model, &desc, &plan, &err), MOP_OK);
+    assert_int_equal(vulkan->run(plan, x, y, NULL, &err), MOP_OK);
+    assert_int_equal(mop_check_nodes(vulkan, plan, &net.model, x, &check, &err), MOP_ECHECK);
+    if (strstr(err.msg, "what is beyond 65504 overflows here") == NULL)
+        fail_msg("'%s'", err.msg);
+    vulkan->plan_free(plan);
+    obo_free(&net);
+}
+
+static void float16_arithmetic_can_be_missing(void **state)
+{
+    const mop_vk_options options = {.threads = 1, .switches = "no-fp16"};
+    mop_err err = {0};
+    mop_device *device = NULL;
+    (void)state;
+    vulkan_need_device(&fixture);
+    assert_int_equal(mop_vulkan_open(&options, &device, &err), MOP_OK);
+    assert_int_equal(mop_backend_runs(vulkan, device, MOP_DTYPE_FP16, &err), MOP_EUNSUPPORTED);
+    assert_non_null(strstr(err.msg, "fp16 needs a Vulkan device that computes in float16"));
+    assert_int_equal(mop_backend_runs(vulkan, device, MOP_DTYPE_FP16S, &err), MOP_OK);
+    assert_int_equal(mop_backend_runs(vulkan, device, MOP_DTYPE_INT8, &err), MOP_OK);
+    vulkan->close(device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(networks_pass_their_check_in_every_type),
+        cmocka_unit_test(an_overflow_of_float16_fails_by_name),
+        cmocka_unit_test(float16_arithmetic_can_be_missing),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -382,58 +382,6 @@ static void integers_without_dot_products_are_right(void **state)
     *caps = before;
 }
 
-/* Every shader of the list is reached by the tests above through the choice of kernels. */
-static void the_last_fitting_row_wins(void **state)
-{
-    (void)state;
-    const mop_vk_caps caps = {.lanes = 8,
-                              .driver = VK_DRIVER_ID_MESA_LLVMPIPE,
-                              .shuffle = true,
-                              .max_groups = {65535, 65535, 65535},
-                              .max_texels = 1u << 27,
-                              .max_range = 1u << 27};
-    mop_op_inst inst = {
-        .op = MOP_OP_CONV2D,
-        .n_in = 1,
-        .in = {{1, 8, 8, 16}},
-        .params.u.conv = {.cout = 16, .kh = 1, .kw = 1, .stride = 1, .dilation = 1, .groups = 1}};
-    mop_vk_task task;
-    mop_err err = {0};
-    assert_int_equal(mop_op_infer(&inst, &err), MOP_OK);
-    assert_string_equal(mop_vk_kernel_choose(&caps, &inst, MOP_DTYPE_FP32, &task)->name, "conv");
-    inst.params.u.conv.groups = 16;
-    assert_string_equal(mop_vk_kernel_choose(&caps, &inst, MOP_DTYPE_FP32, &task)->name,
-                        "depthwise");
-    inst.params.u.conv.groups = 4;
-    assert_string_equal(mop_vk_kernel_choose(&caps, &inst, MOP_DTYPE_FP32, &task)->name,
-                        "conv_grouped");
-    mop_vk_caps small = caps;
-    small.max_texels = 64;
-    assert_non_null(mop_vk_kernel_choose(&small, &inst, MOP_DTYPE_FP32, &task));
-    assert_int_equal(task.variant.source, MOP_VK_BUFFER);
-    small.max_range = 64;
-    assert_null(mop_vk_kernel_choose(&small, &inst, MOP_DTYPE_FP32, &task));
-}
-
-static void the_layout_round_trips_and_zeroes_the_tail(void **state)
-{
-    (void)state;
-    const mop_shape s = {2, 3, 5, 6};
-    float in[180], packed[2 * 2 * 15 * 4], back[180];
-    for (int i = 0; i < 180; i++)
-        in[i] = (float)(i + 1);
-    for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++)
-        packed[i] = -1;
-    mop_vk_from_nhwc(s, in, packed);
-    mop_vk_to_nhwc(s, packed, back);
-    assert_memory_equal(in, back, sizeof in);
-    for (int n = 0; n < 2; n++)
-        for (int p = 0; p < 15; p++)
-            for (int k = 2; k < 4; k++)
-                assert_true(packed[((n * 2 + 1) * 15 + p) * 4 + k] == 0);
-    assert_true(packed[15 * 4] == 5); /* channel 4 of the first pixel */
-}
-
 /* Runs this program again with the given vector width: 32 bits times the lanes of a subgroup. */
 static void run_at_width(const char *width, uint32_t lanes)
 {
@@ -500,8 +448,6 @@ static void a_few_of_each_shader_are_right(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_last_fitting_row_wins),
-        cmocka_unit_test(the_layout_round_trips_and_zeroes_the_tail),
         cmocka_unit_test(convolution_is_right_round_its_tile),
         cmocka_unit_test(depthwise_is_right_round_its_tile),
         cmocka_unit_test(grouped_convolution_is_right),
