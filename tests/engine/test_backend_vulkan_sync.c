@@ -359,7 +359,7 @@ static void a_long_network_goes_in_several_submits_under_one_fence(void **state)
     for (int i = 0; i < 3; i++) {
         mop_profile profile = {.layer_ns = layers, .n_layers = fused->graph->n_nodes};
         device->vk->macs_per_submit = limits[i];
-        mop_plan *plan = plan_of(device, fused);
+        mop_plan *plan = plan_of(device, fused, MOP_DTYPE_FP32);
         y[i] = malloc(n_out * sizeof **y);
         assert_non_null(y[i]);
         vklayer_reset();
