@@ -74,8 +74,8 @@ static int32_t block_of(const mop_vk_task *task)
     return inst->op == MOP_OP_CONV2D && inst->in[0].c <= 4 ? p->kw * inst->in[0].c : 32 * u;
 }
 
-/* In 8-bit integers inputs are rounded too: that is in the node's own bound, and in the network's,
- * to which it would add what constants do in quadrature, within the factor that is there. */
+/* In 8-bit integers inputs are rounded too. The node's own bound has that; for the network's, which
+ * looks at constants alone, `constants` stands for both, in quadrature. */
 void mop_vk_precision(const mop_vk_task *task, mop_precision *out)
 {
     *out = (mop_precision){0};
@@ -91,7 +91,7 @@ void mop_vk_precision(const mop_vk_task *task, mop_precision *out)
         out->block = block_of(task);
     }
     if (task->dtype == MOP_DTYPE_INT8)
-        *out = (mop_precision){.constants = INT8_SHARE, .is_scaled = true};
+        *out = (mop_precision){.constants = 1.4143 * INT8_SHARE, .is_scaled = true};
 }
 
 static void hold_int8(float *w, size_t n)
