@@ -36,16 +36,32 @@ static mop_vk_variant choose_tile(const mop_vk_caps *caps, const mop_op_inst *in
     return v;
 }
 
-/* Sides x, t and u in the terms of conv.glsl: P, T and U. */
-static size_t variants(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_variant *list)
+/* Sides x, t and u in the terms of conv.glsl: P, T and U. A pair of pixels must not part where an
+ * image's map ends. */
+static size_t offer(const mop_vk_caps *caps, const mop_op_inst *inst, bool has_pairs,
+                    mop_vk_variant *list)
 {
     static const uint8_t others[][2] = {{4, 4}, {2, 4}, {4, 2}, {1, 4}, {4, 8}, {2, 2}, {1, 1}};
-    size_t n = 0;
-    list[n++] = choose_tile(caps, inst);
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        if (others[i][0] != list[0].x || others[i][1] != list[0].t)
-            list[n++] = (mop_vk_variant){.x = others[i][0], .t = others[i][1], .u = 1};
+    const mop_vk_variant own = choose_tile(caps, inst);
+    const bool is_even = has_pairs && inst->out.h * inst->out.w % 2 == 0;
+    size_t n = mop_vk_offer(caps, own, is_even && own.x % 2 == 0, list, 0);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        const mop_vk_variant v = {.x = others[i][0], .t = others[i][1], .u = 1};
+        if (v.x != own.x || v.t != own.t)
+            n = mop_vk_offer(caps, v, is_even && v.x % 2 == 0, list, n);
+    }
     return n;
+}
+
+static size_t variants_plain(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_variant *list)
+{
+    return offer(caps, inst, false, list);
+}
+
+static size_t variants_shuffle(const mop_vk_caps *caps, const mop_op_inst *inst,
+                               mop_vk_variant *list)
+{
+    return offer(caps, inst, true, list);
 }
 
 static bool is_conv(const mop_op_inst *inst)
@@ -156,7 +172,7 @@ static void dispatch_plain(const mop_vk_task *task, mop_vk_dispatch *d)
 
 static void dispatch_shuffle(const mop_vk_task *task, mop_vk_dispatch *d)
 {
-    d->shader = "conv";
+    d->shader = task->variant.stores == MOP_VK_STORE_PAIRS ? "conv_pairs" : "conv";
     dispatch_tiled(task, d);
 }
 
@@ -226,7 +242,7 @@ const mop_vk_kernel mop_vk_conv_plain = {
     .name = "conv_plain",
     .dtypes = MOP_VK_ALL_FLOATS,
     .fits = fits_plain,
-    .variants = variants,
+    .variants = variants_plain,
     .packed_vec4s = packed_vec4s,
     .pack = pack,
     .dispatch = dispatch_plain,
@@ -237,7 +253,7 @@ const mop_vk_kernel mop_vk_conv = {
     .name = "conv",
     .dtypes = MOP_VK_ALL_FLOATS,
     .fits = fits_shuffle,
-    .variants = variants,
+    .variants = variants_shuffle,
     .packed_vec4s = packed_vec4s,
     .pack = pack,
     .dispatch = dispatch_shuffle,

@@ -1,6 +1,10 @@
 /* Host side of depthwise.comp. */
 #include "kernels/vk/kernel.h"
 
+/* Of one lane, all of them unrolled: more than the own tile of 3x3 windows takes seconds to
+ * compile. */
+enum { MOST_PRODUCTS = 4 * 7 * 9 };
+
 static bool fits(const mop_vk_caps *caps, const mop_op_inst *inst)
 {
     const mop_conv_params *p = &inst->params.u.conv;
@@ -9,10 +13,10 @@ static bool fits(const mop_vk_caps *caps, const mop_op_inst *inst)
            p->groups > 1 && p->kh <= 11 && p->kw <= 11;
 }
 
-/* Tile of output pixels per lane. Maps whose sides are multiples of 7, as all of a network for 224
- * pixels, are cut into 7 by 4, small ones into 2 by 7: on lavapipe 5 to 25 % faster than 4 by 4,
- * which is for the others, or 4 by 2 where it would overhang. Less for wide windows; larger ones
- * gain a little and take seconds to compile. */
+/* Tile of output pixels per lane. Maps whose height is a multiple of 7, as all of a network for 224
+ * pixels, are cut into 4 by 7, or 2 by 7: on lavapipe 15 to 35 % faster than 4 by 4, which is for
+ * the others, or 4 by 2 where it would overhang. Less for wide windows; larger ones gain a little
+ * and take seconds to compile. */
 static mop_vk_variant choose_tile(const mop_op_inst *inst)
 {
     const mop_conv_params *p = &inst->params.u.conv;
@@ -21,23 +25,24 @@ static mop_vk_variant choose_tile(const mop_op_inst *inst)
                         .y = out.h % 4 == 0 || out.h >= 28 ? 4 : 2};
     if (p->kh * p->kw > 9 || out.h < 2)
         v.y = 1;
-    else if (out.h % 7 == 0 && out.h <= 14)
-        v = (mop_vk_variant){.x = 2, .y = 7};
-    else if (out.w % 7 == 0 && out.h % 4 == 0)
-        v = (mop_vk_variant){.x = 7, .y = 4};
+    else if (out.h % 7 == 0)
+        v = (mop_vk_variant){.x = out.w % 4 == 0 ? 4 : 2, .y = 7};
     return v;
 }
 
 static size_t variants(const mop_vk_caps *caps, const mop_op_inst *inst, mop_vk_variant *list)
 {
-    static const uint8_t others[][2] = {{4, 4}, {4, 2}, {7, 4}, {2, 7},
+    static const uint8_t others[][2] = {{4, 4}, {4, 2}, {4, 7}, {2, 7},
                                         {4, 1}, {2, 2}, {2, 1}, {1, 1}};
-    size_t n = 0;
-    (void)caps;
-    list[n++] = choose_tile(inst);
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        if (others[i][0] != list[0].x || others[i][1] != list[0].y)
-            list[n++] = (mop_vk_variant){.x = others[i][0], .y = others[i][1]};
+    const mop_vk_variant own = choose_tile(inst);
+    const bool is_even = inst->out.w % 2 == 0;
+    const int taps = inst->params.u.conv.kh * inst->params.u.conv.kw;
+    size_t n = mop_vk_offer(caps, own, is_even && own.x % 2 == 0, list, 0);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        const mop_vk_variant v = {.x = others[i][0], .y = others[i][1]};
+        if ((v.x != own.x || v.y != own.y) && v.x * v.y * taps <= MOST_PRODUCTS)
+            n = mop_vk_offer(caps, v, is_even && v.x % 2 == 0, list, n);
+    }
     return n;
 }
 
@@ -87,7 +92,7 @@ static void dispatch(const mop_vk_task *task, mop_vk_dispatch *d)
         (uint32_t)inst->params.act,
         inst->params.has_residual,
     };
-    d->shader = "depthwise";
+    d->shader = task->variant.stores == MOP_VK_STORE_PAIRS ? "depthwise_pairs" : "depthwise";
     mop_vk_set(d, spec, sizeof spec / sizeof spec[0]);
     mop_vk_set_groups(d, (size_t)in.n * mop_vk_c4(in.c) * mop_vk_div_up((size_t)out.w, tx) *
                              mop_vk_div_up((size_t)out.h, ty));

@@ -1,13 +1,15 @@
 #include "kernels/vk/features.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/vk/switches.h"
 #include "profiler/base/alloc.h"
 
-#define NONE  VK_STRUCTURE_TYPE_MAX_ENUM
-#define NEVER UINT32_MAX
+#define NONE            VK_STRUCTURE_TYPE_MAX_ENUM
+#define NEVER           UINT32_MAX
+#define AT_SHADER_INT64 (offsetof(VkPhysicalDeviceFeatures, shaderInt64) / sizeof(VkBool32))
 /* In headers from 1.3.255 on. */
 #define STRUCTURE_COOPERATIVE_MATRIX_KHR ((VkStructureType)1000506000)
 
@@ -164,7 +166,7 @@ static uint32_t find_features(const struct sight *s)
     VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
     uint32_t has = 0;
     for (size_t i = 0; i < MOP_VK_N_FEATURES; i++) {
-        if (features[i].structure == NONE || !is_known(s, i))
+        if (features[i].structure == NONE || features[i].structure == all.sType || !is_known(s, i))
             continue;
         blocks[i].sType = features[i].structure;
         blocks[i].pNext = all.pNext;
@@ -172,6 +174,8 @@ static uint32_t find_features(const struct sight *s)
     }
     s->fn->GetPhysicalDeviceFeatures2(s->physical, &all);
     for (size_t i = 0; i < MOP_VK_N_FEATURES; i++) {
+        if (features[i].structure == all.sType)
+            memcpy(blocks[i].bit, &all.features, sizeof blocks[i].bit);
         bool bit = features[i].structure == NONE || blocks[i].bit[features[i].bit] == VK_TRUE;
         if (is_known(s, i) && bit && has_more(s, i))
             has |= 1u << i;

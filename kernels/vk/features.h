@@ -64,7 +64,7 @@ mop_status mop_vk_probe(const mop_vk_fn *fn, VkPhysicalDevice physical,
 typedef struct mop_vk_feature_block {
     VkStructureType sType;
     void *pNext;
-    VkBool32 bit[4];
+    VkBool32 bit[sizeof(VkPhysicalDeviceFeatures) / sizeof(VkBool32)]; /* the largest */
 } mop_vk_feature_block;
 
 /* What vkCreateDevice has to be given. Refers to itself: not to be copied. */

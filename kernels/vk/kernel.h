@@ -23,16 +23,12 @@ typedef struct mop_vk_variant {
     uint8_t x, y, t, u;
 } mop_vk_variant;
 
-/* How a tile's outputs are written. */
-typedef enum mop_vk_stores {
-    MOP_VK_STORE_LANES, /* each lane writes its own */
-    /* Every lane writes those of the whole subgroup to one address after the other, the same value
-     * each: what compilers for CPUs make a plain store of. Needs shuffles. */
-    MOP_VK_STORE_UNIFORM
-} mop_vk_stores;
+/* How a tile's outputs are written: a vec4 at a time, or the two of neighbouring pixels, which
+ * costs little more where a driver for CPUs writes lane by lane. Pairs need MOP_VK_CAN_INT64. */
+typedef enum mop_vk_stores { MOP_VK_STORE_SINGLE, MOP_VK_STORE_PAIRS } mop_vk_stores;
 
 enum {
-    MOP_VK_VARIANTS = 32, /* of one kernel for one operator, at most */
+    MOP_VK_VARIANTS = 40, /* of one kernel for one operator, at most */
     MOP_VK_STEPS = 3      /* dispatches of one kernel, at most; each waits for the one before */
 };
 
@@ -63,6 +59,11 @@ typedef struct mop_vk_kernel {
     mop_shape tile; /* its own tile (pixels in h, w; channels in c), for tests to straddle */
 } mop_vk_kernel;
 
+/* Appends tile to list[0..n) and, if `is_paired`, the same with stores of pairs, which comes first
+ * on a software device; returns the new n. */
+size_t mop_vk_offer(const mop_vk_caps *caps, mop_vk_variant tile, bool is_paired,
+                    mop_vk_variant *list, size_t n);
+
 /* Row i of shaders.def, or NULL past the end. */
 const mop_vk_kernel *mop_vk_kernel_at(size_t i);
 
@@ -75,7 +76,7 @@ size_t mop_vk_kernel_variants(const mop_vk_kernel *kernel, const mop_vk_caps *ca
 enum { MOP_VK_VARIANT_NAME = 48 };
 
 /* Kernel, source, manner of storing and the tile's sides: "conv.texel 4x4x1", "fc.buffer",
- * "conv.texel.uniform 4x4x1". Different for all that a kernel offers for one operator. */
+ * "conv.texel.pairs 4x4x1". Different for all that a kernel offers for one operator. */
 const char *mop_vk_variant_name(const mop_vk_kernel *kernel, const mop_vk_variant *variant,
                                 char out[MOP_VK_VARIANT_NAME]);
 

@@ -40,6 +40,20 @@ static bool has_shaders(const mop_vk_kernel *kernel, mop_dtype dtype)
     return (all >> dtype & 1) != 0;
 }
 
+size_t mop_vk_offer(const mop_vk_caps *caps, mop_vk_variant tile, bool is_paired,
+                    mop_vk_variant *list, size_t n)
+{
+    mop_vk_variant pairs = tile;
+    pairs.stores = MOP_VK_STORE_PAIRS;
+    is_paired = is_paired && (caps->features & MOP_VK_CAN_INT64) != 0;
+    if (is_paired && caps->is_software)
+        list[n++] = pairs;
+    list[n++] = tile;
+    if (is_paired && !caps->is_software)
+        list[n++] = pairs;
+    return n;
+}
+
 /* A tensor or grid beyond what the device can address is not offered. */
 static bool within_limits(const mop_vk_kernel *kernel, const mop_vk_task *task)
 {
@@ -91,7 +105,7 @@ const char *mop_vk_variant_name(const mop_vk_kernel *kernel, const mop_vk_varian
     const uint8_t sides[] = {variant->x, variant->y, variant->t, variant->u};
     int n = snprintf(out, MOP_VK_VARIANT_NAME, "%s.%s%s", kernel->name,
                      mop_vk_source_name((mop_vk_source)variant->source),
-                     variant->stores == MOP_VK_STORE_UNIFORM ? ".uniform" : "");
+                     variant->stores == MOP_VK_STORE_PAIRS ? ".pairs" : "");
     char before = ' ';
     for (size_t i = 0; i < sizeof sides; i++) {
         if (sides[i] == 0)

@@ -80,6 +80,7 @@ static VKAPI_ATTR void VKAPI_CALL fake_properties2(VkPhysicalDevice d,
 
 static VKAPI_ATTR void VKAPI_CALL fake_features2(VkPhysicalDevice d, VkPhysicalDeviceFeatures2 *f)
 {
+    f->features = (VkPhysicalDeviceFeatures){.shaderInt64 = at(d)->has_bits};
     for (VkBaseOutStructure *s = f->pNext; s != NULL; s = s->pNext)
         ((mop_vk_feature_block *)(void *)s)->bit[0] = at(d)->has_bits;
 }
@@ -167,7 +168,8 @@ static mop_vk_caps caps_of(fake *f, const char *switches)
     return caps;
 }
 
-/* What vkCreateDevice gets: structures with their first bit set, and extensions. */
+/* What vkCreateDevice gets: structures with their first bit set, but for the one of version 1.0,
+ * and extensions. */
 static void expect_enabled(fake *f, const char *switches, size_t n_structures, size_t n_extensions)
 {
     const mop_vk_caps caps = caps_of(f, switches);
@@ -176,12 +178,16 @@ static void expect_enabled(fake *f, const char *switches, size_t n_structures, s
     size_t n = 0;
     assert_int_equal(mop_vk_enable(&table, handle(f), &caps, &e, &err), MOP_OK);
     for (VkBaseOutStructure *s = e.chain; s != NULL; s = s->pNext, n++)
-        assert_int_equal(((mop_vk_feature_block *)(void *)s)->bit[0], VK_TRUE);
+        assert_int_equal(s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2
+                             ? ((VkPhysicalDeviceFeatures2 *)(void *)s)->features.shaderInt64
+                             : ((mop_vk_feature_block *)(void *)s)->bit[0],
+                         VK_TRUE);
     assert_int_equal(n, n_structures);
     assert_int_equal(e.n_extensions, n_extensions);
 }
 
-static const uint32_t in_1_1 = MOP_VK_CAN_SHUFFLE | MOP_VK_CAN_TEXEL | MOP_VK_CAN_TIMESTAMPS;
+static const uint32_t in_1_1 =
+    MOP_VK_CAN_INT64 | MOP_VK_CAN_SHUFFLE | MOP_VK_CAN_TEXEL | MOP_VK_CAN_TIMESTAMPS;
 static const uint32_t in_1_2 = MOP_VK_CAN_FP16 | MOP_VK_CAN_HOST_RESET; /* and what 1.1 has */
 static const uint32_t in_1_3 = MOP_VK_CAN_DOT | MOP_VK_CAN_SUBGROUP_SIZE;
 
@@ -189,11 +195,11 @@ static void a_version_brings_its_features_without_extensions(void **state)
 {
     (void)state;
     assert_int_equal(caps_of(start(VK_API_VERSION_1_1), NULL).has, in_1_1);
-    expect_enabled(start(VK_API_VERSION_1_1), NULL, 0, 0);
+    expect_enabled(start(VK_API_VERSION_1_1), NULL, 1, 0);
     assert_int_equal(caps_of(start(VK_API_VERSION_1_2), NULL).has, in_1_1 | in_1_2);
-    expect_enabled(start(VK_API_VERSION_1_2), NULL, 2, 0);
+    expect_enabled(start(VK_API_VERSION_1_2), NULL, 3, 0);
     assert_int_equal(caps_of(start(VK_API_VERSION_1_3), NULL).has, in_1_1 | in_1_2 | in_1_3);
-    expect_enabled(start(VK_API_VERSION_1_3), NULL, 4, 0);
+    expect_enabled(start(VK_API_VERSION_1_3), NULL, 5, 0);
     fake *bare = start(VK_API_VERSION_1_3);
     bare->has_bits = bare->can_shuffle = bare->has_texel = false;
     bare->has_no_clock = true;
@@ -217,12 +223,12 @@ static void an_extension_brings_its_feature_to_an_older_version(void **state)
     f->extensions[4] = "VK_KHR_something_else";
     const uint32_t has = in_1_1 | MOP_VK_CAN_DOT | MOP_VK_CAN_COOPMAT_NV;
     assert_int_equal(caps_of(f, NULL).has, has); /* no time domain of the host: not calibrated */
-    expect_enabled(f, NULL, 2, 3);
+    expect_enabled(f, NULL, 3, 3);
     f->has_domains = true;
     assert_int_equal(caps_of(f, NULL).has, has | MOP_VK_CAN_CALIBRATED);
-    expect_enabled(f, NULL, 2, 4);
-    expect_enabled(f, "no-dot", 1, 3);
-    expect_enabled(f, "no-calibrated,no-coopmat-nv", 1, 2);
+    expect_enabled(f, NULL, 3, 4);
+    expect_enabled(f, "no-dot", 2, 3);
+    expect_enabled(f, "no-calibrated,no-coopmat-nv", 2, 2);
     f->has_bits = false; /* an extension without its feature is none */
     assert_int_equal(caps_of(f, NULL).has, MOP_VK_CAN_SHUFFLE | MOP_VK_CAN_TEXEL |
                                                MOP_VK_CAN_CALIBRATED | MOP_VK_CAN_TIMESTAMPS);

@@ -36,6 +36,23 @@ layout(set = 0, binding = 0) writeonly buffer Out { uint dst[]; };
 layout(set = 0, binding = 0) writeonly buffer Out { HELD dst[]; };
 #define STORE(i, v) dst[i] = pack(v)
 #endif
+// Two vec4 side by side, the first at an even index.
+#ifdef MOP_PAIRS
+#define PER_STORE 2
+#ifdef MOP_HALF
+layout(set = 0, binding = 0) writeonly buffer OutPairs { uvec4 pairs[]; };
+#define STORE_PAIR(i, a, b) pairs[(i) / 2] = uvec4(pack(a), pack(b))
+#else
+layout(set = 0, binding = 0) writeonly buffer OutPairs { u64vec4 pairs[]; };
+uint64_t word(vec2 v)
+{
+    return packUint2x32(floatBitsToUint(v));
+}
+#define STORE_PAIR(i, a, b) pairs[(i) / 2] = u64vec4(word(a.xy), word(a.zw), word(b.xy), word(b.zw))
+#endif
+#else
+#define PER_STORE 1
+#endif
 #ifdef MOP_TEXEL
 #ifdef MOP_WORDS_IN
 #define SAMPLER usamplerBuffer

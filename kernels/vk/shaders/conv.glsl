@@ -78,11 +78,22 @@ const uint TILE = T + KH * KW * C4 * 4 * T;    // vec4s of a tile
         w += NW;                                                                                   \
     }
 
+// Which pixel is the lane's p-th: lanes lie side by side, by pixels or by pairs of them.
+#define PIXEL(p)                                                                                   \
+    (first + (p) / PER_STORE * PER_STORE * LANES + PER_STORE * lane + (p) % PER_STORE)
+
+vec4 finish(vec4 v, uint to, uint o4)
+{
+    if (RESIDUAL)
+        v += LOAD(src1, to);
+    return mask_tail(activate(v, ACT), o4, O);
+}
+
 void main()
 {
     const uint lane = gl_LocalInvocationID.x;
     const uint tile = gl_WorkGroupID.y;
-    const uint first = gl_WorkGroupID.x * (LANES * P) + lane;
+    const uint first = gl_WorkGroupID.x * (LANES * P);
     uint w = tile * TILE + T;
     vec4 acc[P * T];
     PARTS(P * T)
@@ -96,7 +107,7 @@ void main()
     }
     int y0[P], x0[P], origin[P];
     [[unroll]] for (uint p = 0; p < P; p++) {
-        const uint q = min(first + p * LANES, PIXELS - 1), r = IMAGES == 1 ? q : q % (OH * OW);
+        const uint q = min(PIXEL(p), PIXELS - 1), r = IMAGES == 1 ? q : q % (OH * OW);
         y0[p] = int(r / OW * STRIDE) - int(PAD_TOP);
         x0[p] = int(r % OW * STRIDE) - int(PAD_LEFT);
         origin[p] = SAME ? int(r) : y0[p] * int(IW) + x0[p];
@@ -121,17 +132,21 @@ void main()
             }
         }
     }
-    [[unroll]] for (uint p = 0; p < P; p++) {
-        uint q = first + p * LANES;
+    [[unroll]] for (uint p = 0; p < P; p += PER_STORE) {
+        uint q = PIXEL(p);
         if (q < PIXELS) {
             uint at = IMAGES == 1 ? q : q / (OH * OW) * (O4 * OH * OW) + q % (OH * OW);
             [[unroll]] for (uint t = 0; t < T; t++) {
                 uint o4 = tile * T + t;
                 if (O4 % T == 0 || o4 < O4) {
-                    vec4 v = acc[p * T + t];
-                    if (RESIDUAL)
-                        v += LOAD(src1, at + o4 * (OH * OW));
-                    STORE(at + o4 * (OH * OW), mask_tail(activate(v, ACT), o4, O));
+                    const uint to = at + o4 * (OH * OW);
+                    const vec4 v = finish(acc[p * T + t], to, o4);
+#ifdef MOP_PAIRS
+                    const vec4 next = finish(acc[(p + 1) * T + t], to + 1, o4);
+                    STORE_PAIR(to, v, next);
+#else
+                    STORE(to, v);
+#endif
                 }
             }
         }
