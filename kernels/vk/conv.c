@@ -15,6 +15,34 @@ static uint32_t least_waste(size_t total, uint32_t unit, const uint32_t *sizes, 
     return best;
 }
 
+void mop_vk_set_conv(mop_vk_dispatch *d, const mop_op_inst *inst, uint32_t lanes,
+                     const uint32_t *own, size_t n)
+{
+    const mop_conv_params *p = &inst->params.u.conv;
+    const mop_shape in = inst->in[0], out = inst->out;
+    const uint32_t geometry[] = {
+        lanes,
+        (uint32_t)in.n,
+        (uint32_t)in.c,
+        (uint32_t)in.h,
+        (uint32_t)in.w,
+        (uint32_t)out.c,
+        (uint32_t)out.h,
+        (uint32_t)out.w,
+        (uint32_t)p->kh,
+        (uint32_t)p->kw,
+        (uint32_t)p->stride,
+        (uint32_t)p->dilation,
+        (uint32_t)p->pad_top,
+        (uint32_t)p->pad_left,
+        (uint32_t)inst->params.act,
+        inst->params.has_residual,
+    };
+    mop_vk_set(d, geometry, sizeof geometry / sizeof geometry[0]);
+    memcpy(d->spec + d->n_spec, own, n * sizeof own[0]);
+    d->n_spec += (uint32_t)n;
+}
+
 /* 4 or 5 pixels by 4 vec4s runs within a tenth of anything larger on lavapipe and compiles in half
  * the time, but 4 by 8, which loads least for its products; tiles beyond 512 products a step fall
  * out of a processor's cache of decoded instructions. An input of up to 4 channels, where stores
@@ -132,33 +160,11 @@ bool mop_vk_falls_outside(const mop_op_inst *inst)
 static void dispatch_tiled(const mop_vk_task *task, mop_vk_dispatch *d)
 {
     const mop_op_inst *inst = task->inst;
-    const mop_conv_params *p = &inst->params.u.conv;
     const mop_vk_variant t = task->variant;
-    const mop_shape in = inst->in[0], out = inst->out;
+    const mop_shape out = inst->out;
     const size_t pixels = (size_t)out.n * (size_t)out.h * (size_t)out.w;
-    const uint32_t spec[] = {
-        task->caps->lanes,
-        t.x,
-        t.t,
-        t.u,
-        (uint32_t)in.n,
-        (uint32_t)in.c,
-        (uint32_t)in.h,
-        (uint32_t)in.w,
-        (uint32_t)out.c,
-        (uint32_t)out.h,
-        (uint32_t)out.w,
-        (uint32_t)p->kh,
-        (uint32_t)p->kw,
-        (uint32_t)p->stride,
-        (uint32_t)p->dilation,
-        (uint32_t)p->pad_top,
-        (uint32_t)p->pad_left,
-        mop_vk_falls_outside(inst),
-        (uint32_t)inst->params.act,
-        inst->params.has_residual,
-    };
-    mop_vk_set(d, spec, sizeof spec / sizeof spec[0]);
+    const uint32_t own[] = {t.x, t.t, t.u, mop_vk_falls_outside(inst)};
+    mop_vk_set_conv(d, inst, task->caps->lanes, own, sizeof own / sizeof own[0]);
     d->groups[0] = mop_vk_div_up(pixels, task->caps->lanes * t.x);
     d->groups[1] = mop_vk_div_up(mop_vk_c4(out.c), t.t);
     d->groups[2] = 1;
@@ -203,30 +209,10 @@ static void pack_grouped(const mop_vk_task *task, const float *const w[MOP_MAX_W
 static void dispatch_grouped(const mop_vk_task *task, mop_vk_dispatch *d)
 {
     const mop_op_inst *inst = task->inst;
-    const mop_conv_params *p = &inst->params.u.conv;
-    const mop_shape in = inst->in[0], out = inst->out;
-    const uint32_t spec[] = {
-        mop_vk_wide(task->caps),
-        (uint32_t)in.n,
-        (uint32_t)in.c,
-        (uint32_t)in.h,
-        (uint32_t)in.w,
-        (uint32_t)out.c,
-        (uint32_t)out.h,
-        (uint32_t)out.w,
-        (uint32_t)p->kh,
-        (uint32_t)p->kw,
-        (uint32_t)p->stride,
-        (uint32_t)p->dilation,
-        (uint32_t)p->pad_top,
-        (uint32_t)p->pad_left,
-        (uint32_t)p->groups,
-        (uint32_t)inst->params.act,
-        inst->params.has_residual,
-    };
+    const uint32_t groups = (uint32_t)inst->params.u.conv.groups;
     d->shader = "conv_grouped";
-    mop_vk_set(d, spec, sizeof spec / sizeof spec[0]);
-    mop_vk_set_groups(d, mop_vk_vec4s(out));
+    mop_vk_set_conv(d, inst, mop_vk_wide(task->caps), &groups, 1);
+    mop_vk_set_groups(d, mop_vk_vec4s(inst->out));
 }
 
 const mop_vk_kernel mop_vk_conv_grouped = {

@@ -70,32 +70,12 @@ static void pack(const mop_vk_task *task, const float *const w[MOP_MAX_WEIGHTS],
 static void dispatch(const mop_vk_task *task, mop_vk_dispatch *d)
 {
     const mop_op_inst *inst = task->inst;
-    const mop_conv_params *p = &inst->params.u.conv;
     const mop_shape in = inst->in[0], out = inst->out;
-    const uint32_t tx = task->variant.x, ty = task->variant.y;
-    const uint32_t spec[] = {
-        mop_vk_wide(task->caps),
-        tx,
-        ty,
-        (uint32_t)in.n,
-        (uint32_t)in.c,
-        (uint32_t)in.h,
-        (uint32_t)in.w,
-        (uint32_t)out.h,
-        (uint32_t)out.w,
-        (uint32_t)p->kh,
-        (uint32_t)p->kw,
-        (uint32_t)p->stride,
-        (uint32_t)p->dilation,
-        (uint32_t)p->pad_top,
-        (uint32_t)p->pad_left,
-        (uint32_t)inst->params.act,
-        inst->params.has_residual,
-    };
+    const uint32_t own[] = {task->variant.x, task->variant.y}; /* TX, TY */
     d->shader = task->variant.stores == MOP_VK_STORE_PAIRS ? "depthwise_pairs" : "depthwise";
-    mop_vk_set(d, spec, sizeof spec / sizeof spec[0]);
-    mop_vk_set_groups(d, (size_t)in.n * mop_vk_c4(in.c) * mop_vk_div_up((size_t)out.w, tx) *
-                             mop_vk_div_up((size_t)out.h, ty));
+    mop_vk_set_conv(d, inst, mop_vk_wide(task->caps), own, sizeof own / sizeof own[0]);
+    mop_vk_set_groups(d, (size_t)in.n * mop_vk_c4(in.c) * mop_vk_div_up((size_t)out.w, own[0]) *
+                             mop_vk_div_up((size_t)out.h, own[1]));
 }
 
 const mop_vk_kernel mop_vk_depthwise = {

@@ -120,35 +120,14 @@ static void pack_conv(const mop_vk_task *task, const float *const w[MOP_MAX_WEIG
 static void dispatch_conv(const mop_vk_task *task, mop_vk_dispatch *d)
 {
     const mop_op_inst *inst = task->inst;
-    const mop_conv_params *p = &inst->params.u.conv;
-    const mop_shape in = inst->in[0], out = inst->out;
+    const mop_shape out = inst->out;
     const mop_vk_variant v = task->variant;
     const uint32_t wide = mop_vk_wide(task->caps);
-    const uint32_t spec[] = {
-        wide,
-        v.x,
-        v.t,
-        (uint32_t)in.n,
-        (uint32_t)in.c,
-        (uint32_t)in.h,
-        (uint32_t)in.w,
-        (uint32_t)out.c,
-        (uint32_t)out.h,
-        (uint32_t)out.w,
-        (uint32_t)p->kh,
-        (uint32_t)p->kw,
-        (uint32_t)p->stride,
-        (uint32_t)p->dilation,
-        (uint32_t)p->pad_top,
-        (uint32_t)p->pad_left,
-        mop_vk_falls_outside(inst),
-        (uint32_t)inst->params.act,
-        inst->params.has_residual,
-    };
+    const uint32_t own[] = {v.x, v.t, mop_vk_falls_outside(inst)};
     dispatch_quantise(task, d);
     d += MULTIPLY;
     d->shader = (task->caps->features & MOP_VK_CAN_DOT) != 0 ? "conv_dot" : "conv_int8";
-    mop_vk_set(d, spec, sizeof spec / sizeof spec[0]);
+    mop_vk_set_conv(d, inst, wide, own, sizeof own / sizeof own[0]);
     d->groups[0] = mop_vk_div_up((size_t)out.n * (size_t)out.h * (size_t)out.w, wide * v.x);
     d->groups[1] = mop_vk_div_up(mop_vk_c4(out.c), v.t);
     d->groups[2] = 1;

@@ -143,6 +143,10 @@ static inline void mop_vk_set(mop_vk_dispatch *d, const uint32_t *spec, size_t n
     memcpy(d->spec, spec, n * sizeof spec[0]);
 }
 
+/* Constants of a convolution's shader: those of geometry.glsl, then n of its own. */
+void mop_vk_set_conv(mop_vk_dispatch *d, const mop_op_inst *inst, uint32_t lanes,
+                     const uint32_t *own, size_t n);
+
 /* One invocation per item, spec[0] of them in a workgroup. */
 static inline void mop_vk_set_groups(mop_vk_dispatch *d, size_t items)
 {

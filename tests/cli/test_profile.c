@@ -194,7 +194,7 @@ static void an_inference_of_a_device_is_accounted_for(void **state)
         {"$MOPROF profile mobileone-s0@32 -b vulkan -n 5 -o a.csv", 0,
          "outside the device's span, run by run"},
         {"$MOPROF profile mobileone-s0@32 -b vulkan -n 5 -o a.csv", 0, " pipelines made in "},
-        {"XDG_CACHE_HOME=$FILES $MOPROF profile mobileone-s0@32 -b vulkan -n 5 -o a.csv", 0,
+        {"MOPROF_PIPELINES=$FILES $MOPROF profile mobileone-s0@32 -b vulkan -n 5 -o a.csv", 0,
          "pipeline cache on disk: cold"},
         {"MESA_SHADER_CACHE_DISABLE=true $MOPROF profile mobileone-s0@32 -b vulkan -n 3 -o a.csv",
          0, "pipeline cache on disk: "});

@@ -26,7 +26,7 @@ static void a_device_tells_all_that_is_known_of_it(void **state)
     (void)state;
     need_device();
     EXPECT(
-        {"$MOPROF devices --long -f csv >long.csv; for f in storage16 fp16 storage8 dot shuffle "
+        {"$MOPROF devices --long -f csv >long.csv; for f in fp16 dot int64 shuffle "
          "subgroup-size texel coopmat coopmat-nv calibrated host-reset; do "
          "grep -q \"^vulkan,0,feature $f,\\(not \\)*offered,\" long.csv || exit 1; done; echo all",
          0, "all"},

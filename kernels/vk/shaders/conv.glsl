@@ -4,25 +4,11 @@
 // the lanes, one vec4 each, and handed round by shuffles with constant indices (conv.comp), or loaded
 // by every lane from the same address (conv_plain.comp).
 // weights: for each tile of T output groups, T vec4 of bias, then [KH][KW][C4][4 inputs][T] vec4.
-layout(constant_id = 1) const uint P = 2;
-layout(constant_id = 2) const uint T = 4;
-layout(constant_id = 3) const uint U = 1; // divides C4
-layout(constant_id = 4) const uint IMAGES = 1;
-layout(constant_id = 5) const uint C = 4;
-layout(constant_id = 6) const uint IH = 1;
-layout(constant_id = 7) const uint IW = 1;
-layout(constant_id = 8) const uint O = 4;
-layout(constant_id = 9) const uint OH = 1;
-layout(constant_id = 10) const uint OW = 1;
-layout(constant_id = 11) const uint KH = 1;
-layout(constant_id = 12) const uint KW = 1;
-layout(constant_id = 13) const uint STRIDE = 1;
-layout(constant_id = 14) const uint DILATION = 1;
-layout(constant_id = 15) const uint PAD_TOP = 0;
-layout(constant_id = 16) const uint PAD_LEFT = 0;
-layout(constant_id = 17) const bool CHECK = false; // a tap may fall outside the input
-layout(constant_id = 18) const uint ACT = 0;
-layout(constant_id = 19) const bool RESIDUAL = false; // src1
+#include "geometry.glsl"
+layout(constant_id = 16) const uint P = 2;
+layout(constant_id = 17) const uint T = 4;
+layout(constant_id = 18) const uint U = 1; // divides C4
+layout(constant_id = 19) const bool CHECK = false; // a tap may fall outside the input
 
 const uint C4 = (C + 3) / 4, O4 = (O + 3) / 4;
 const uint KC = C < 4 ? C : 4;                 // channels of a group that are not padding

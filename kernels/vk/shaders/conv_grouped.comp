@@ -6,22 +6,8 @@
 // path for shapes that no faster shader takes.
 // weights: for each output group of four, one vec4 of bias, then [CG][KH][KW] vec4 over the four
 // outputs, CG the input channels of a group.
-layout(constant_id = 1) const uint IMAGES = 1;
-layout(constant_id = 2) const uint C = 4;
-layout(constant_id = 3) const uint IH = 1;
-layout(constant_id = 4) const uint IW = 1;
-layout(constant_id = 5) const uint O = 4;
-layout(constant_id = 6) const uint OH = 1;
-layout(constant_id = 7) const uint OW = 1;
-layout(constant_id = 8) const uint KH = 1;
-layout(constant_id = 9) const uint KW = 1;
-layout(constant_id = 10) const uint STRIDE = 1;
-layout(constant_id = 11) const uint DILATION = 1;
-layout(constant_id = 12) const uint PAD_TOP = 0;
-layout(constant_id = 13) const uint PAD_LEFT = 0;
-layout(constant_id = 14) const uint GROUPS = 1;
-layout(constant_id = 15) const uint ACT = 0;
-layout(constant_id = 16) const bool RESIDUAL = false; // src1
+#include "geometry.glsl"
+layout(constant_id = 16) const uint GROUPS = 1;
 
 const uint C4 = (C + 3) / 4, O4 = (O + 3) / 4, CG = C / GROUPS, OG = O / GROUPS;
 

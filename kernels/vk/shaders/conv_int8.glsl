@@ -6,24 +6,10 @@
 #include "common.glsl"
 #include "dot.glsl"
 
-layout(constant_id = 1) const uint P = 2;
-layout(constant_id = 2) const uint T = 2;
-layout(constant_id = 3) const uint IMAGES = 1;
-layout(constant_id = 4) const uint C = 4;
-layout(constant_id = 5) const uint IH = 1;
-layout(constant_id = 6) const uint IW = 1;
-layout(constant_id = 7) const uint O = 4;
-layout(constant_id = 8) const uint OH = 1;
-layout(constant_id = 9) const uint OW = 1;
-layout(constant_id = 10) const uint KH = 1;
-layout(constant_id = 11) const uint KW = 1;
-layout(constant_id = 12) const uint STRIDE = 1;
-layout(constant_id = 13) const uint DILATION = 1;
-layout(constant_id = 14) const uint PAD_TOP = 0;
-layout(constant_id = 15) const uint PAD_LEFT = 0;
-layout(constant_id = 16) const bool CHECK = false; // a tap may fall outside the input
-layout(constant_id = 17) const uint ACT = 0;
-layout(constant_id = 18) const bool RESIDUAL = false; // src1
+#include "geometry.glsl"
+layout(constant_id = 16) const uint P = 2;
+layout(constant_id = 17) const uint T = 2;
+layout(constant_id = 18) const bool CHECK = false; // a tap may fall outside the input
 
 const uint C4 = (C + 3) / 4, O4 = (O + 3) / 4;
 const uint PIXELS = IMAGES * OH * OW;

@@ -1,22 +1,9 @@
 // Depthwise convolution. A lane owns a tile of TX by TY output pixels of one group of four channels
 // and walks the input rows that the tile needs, each loaded once.
 // weights: for each group, one vec4 of bias, then [KH][KW] vec4.
-layout(constant_id = 1) const uint TX = 4;
-layout(constant_id = 2) const uint TY = 2;
-layout(constant_id = 3) const uint IMAGES = 1;
-layout(constant_id = 4) const uint C = 4;
-layout(constant_id = 5) const uint IH = 1;
-layout(constant_id = 6) const uint IW = 1;
-layout(constant_id = 7) const uint OH = 1;
-layout(constant_id = 8) const uint OW = 1;
-layout(constant_id = 9) const uint KH = 3;
-layout(constant_id = 10) const uint KW = 3;
-layout(constant_id = 11) const uint STRIDE = 1;
-layout(constant_id = 12) const uint DILATION = 1;
-layout(constant_id = 13) const uint PAD_TOP = 1;
-layout(constant_id = 14) const uint PAD_LEFT = 1;
-layout(constant_id = 15) const uint ACT = 0;
-layout(constant_id = 16) const bool RESIDUAL = false; // src1
+#include "geometry.glsl"
+layout(constant_id = 16) const uint TX = 4;
+layout(constant_id = 17) const uint TY = 2;
 
 const uint C4 = (C + 3) / 4;
 const uint NX = (OW + TX - 1) / TX;
