@@ -86,7 +86,8 @@ static void controls_are_rows_beyond_the_plan_with_samples_of_their_own(void **s
     assert_float_equal(control(b, "linearity x5")->value, 1, 1e-9);
     assert_float_equal(control(b, "linearity x20")->value, 1, 1e-9);
     assert_float_equal(b->store.aa_floor, 0, 1e-12);
-    assert_string_equal(b->notes, "");
+    assert_string_equal(b->notes, "\"fake device b\" is a software device: a CPU, whose times say "
+                                  "nothing of a GPU\n");
     for (size_t i = 0; i < 12; i++)
         assert_string_equal(b->store.rows[i].grade, "C"); /* 12 passes */
     free(b);
